@@ -21,11 +21,15 @@ def test_healthz_and_readyz_return_200(service: Running) -> None:
     assert service.get("/readyz").json == {"status": "ready"}
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/static/script/main.js", "/favicon.ico", "/healthz", "/readyz", "/metrics", "/v1/state"],
+)
 def test_head_requests_are_answered_without_a_body(service: Running, path: str) -> None:
     answer = service.ask("HEAD", path)
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
+    assert answer.headers["content-type"] == service.get(path).headers["content-type"]
 
 
 def test_metrics_name_the_version_and_have_no_creation_times(service: Running) -> None:

@@ -26,7 +26,6 @@ from garabato.service.settings import Settings
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".png": "image/png",
@@ -94,14 +93,13 @@ def _page_router() -> APIRouter:
             raise ProblemError(404, "there is no such file")
         return files[name].to_response(request)
 
-    @router.head("/")
     @router.get("/")
     async def index(request: Request) -> Response:
         return files["index.html"].to_response(request)
 
     @router.get("/favicon.ico")
     async def favicon(request: Request) -> Response:
-        return files["favicon.ico"].to_response(request)
+        return files["icon.svg"].to_response(request)
 
     return router
 

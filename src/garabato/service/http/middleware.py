@@ -65,8 +65,10 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["root_path"] = self._settings.root_path
         exchange = _Exchange(scope, receive, send, self._settings)
+        # HEAD is GET here, for every route; uvicorn leaves out the body.
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        scope = {**scope, "root_path": self._settings.root_path, "method": method}
         self._metrics.in_flight.inc()
         try:
             await self._respond(scope, exchange)
@@ -111,7 +113,7 @@ class Middleware:
         route = getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - exchange.started
         status = exchange.status or 499  # nginx's code for a client that went away first
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = exchange.method if exchange.method in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
@@ -119,7 +121,7 @@ class Middleware:
             logging.ERROR if status >= 500 and status != 503 else logging.INFO,
             "request",
             extra={
-                "method": scope["method"],
+                "method": exchange.method,
                 "route": route,
                 "status": status,
                 "took_ms": round(1000 * seconds, 1),
@@ -139,11 +141,12 @@ class _Exchange:
         self._send = send
         self._max_bytes = settings.max_body_bytes
         self._send_timeout_s = settings.send_timeout_s
+        self.method: str = scope["method"]
         self.started = time.perf_counter()
         self.timeout: asyncio.Timeout | None = None
         self.n_received = 0
         self.n_sent = 0
-        self.is_read = scope["method"] in ("GET", "HEAD")
+        self.is_read = self.method in ("GET", "HEAD")
         self.status = 0
 
     def check_announced_size(self) -> None:

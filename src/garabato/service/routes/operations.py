@@ -13,14 +13,12 @@ probes = APIRouter(tags=["operations"])
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 
-@probes.head("/healthz", include_in_schema=False)
 @probes.get("/healthz", response_model=Ready)
 async def healthz() -> Response:
     """200 while the service runs."""
     return json_response({"status": "ok"})
 
 
-@probes.head("/readyz", include_in_schema=False)
 @probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(service: CurrentService) -> Response:
     """200 once the service is ready; 503 with the progress until then."""
