@@ -117,6 +117,8 @@ def test_traced_drawings_are_taught_without_their_order(
         ("x" * 101, [spring(1).to_lists()], "category", "at most 100 characters"),
         ("a%0Ab", [spring(1).to_lists()], "category", "control characters"),
         ("spring", [], "drawings", "at least 1 item"),
+        ("spring", [[]], "drawings.0", "draw at least one stroke"),
+        ("spring", [[[1, 2], [3, 4]]], "drawings.0.0.0", "a stroke is [[x, ...], [y, ...]]"),
         ("spring", [spring(1).to_lists()] * 101, "drawings", "at most 100 items"),
         ("spring", [spring(1).to_lists(), [[[1, 2], [3]]]], "drawings.1", "2 xs but 1 ys"),
     ],

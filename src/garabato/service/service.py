@@ -116,7 +116,8 @@ class Service:
         served = self._galleries.get(next(iter(self._galleries), "") if name is None else name)
         if served is None:
             names = [served.name for served in self.galleries]
-            raise ProblemError(404, f"there is no gallery {name!r}; there are: {', '.join(names)}")
+            text = f"there is no gallery {name!r}; there are: {', '.join(names)}"
+            raise ProblemError.of_missing(text, "gallery")
         return served
 
     async def searching(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -265,7 +266,8 @@ class ServedGallery:
         try:
             summary = summarize_category(self.gallery, category)
         except InputError:
-            raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
+            text = f"the gallery has no drawing of {category!r}"
+            raise ProblemError.of_missing(text, "category") from None
         return {
             "category": category,
             "n_drawings": summary.n_drawings,

@@ -70,9 +70,9 @@ class ProblemError(Exception):
         return cls(status, f"{field}: {detail}", errors=[{"field": field, "detail": detail}])
 
     @classmethod
-    def of_missing(cls, detail: str) -> ProblemError:
-        """A 404 that says what is not stored under the key_id of the path."""
-        return cls(404, detail, errors=[{"field": "key_id", "detail": detail}])
+    def of_missing(cls, detail: str, field: str = "key_id") -> ProblemError:
+        """A 404 that says what there is not; `field` of the request names it."""
+        return cls(404, detail, errors=[{"field": field, "detail": detail}])
 
     def to_response(self) -> Response:
         """The problem document."""
@@ -137,14 +137,17 @@ def _words(error: Mapping[str, Any]) -> str:
         return "control characters are not allowed"
     if error["type"] == "extra_forbidden":
         return "there is no such field; /v1/openapi.json lists them"
-    if error["type"] == "too_short" and error["loc"][-1] == "drawing":
-        return "the drawing is empty; draw at least one stroke"
-    text = str(error["msg"])
-    if error["type"] in ("too_long", "too_short", "list_type") and "drawing" in error["loc"]:
-        inside = len(error["loc"]) - 1 - error["loc"].index("drawing")
-        if inside == 0 and error["type"] == "list_type":
+    text, names = str(error["msg"]), [part for part in error["loc"] if isinstance(part, str)]
+    is_of_list = error["type"] in ("too_long", "too_short", "list_type")
+    if is_of_list and names[-1] in ("drawing", "drawings"):
+        inside = len(error["loc"]) - 1 - error["loc"].index(names[-1])
+        if names[-1] == "drawings":  # of `Teach`
+            inside -= 1
+        if inside == 0 and error["type"] == "too_short":
+            return "the drawing is empty; draw at least one stroke"
+        if inside == 0:
             return f"{text}; a drawing is [[[x, ...], [y, ...]], ...]"
-        if inside == 1:  # points [[x, y], ...], perhaps
+        if inside > 0:  # points [[x, y], ...], perhaps
             return f"{text}; a stroke is [[x, ...], [y, ...]]"
     return text
 

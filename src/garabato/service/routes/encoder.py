@@ -75,7 +75,7 @@ async def forget(
 
     def do() -> None:
         if not taught.forget(category):
-            raise ProblemError(404, f"no category {category!r} was taught")
+            raise ProblemError.of_missing(f"no category {category!r} was taught", "category")
         service.set_encoder(taught.encoder)
 
     await service.writing(do)
