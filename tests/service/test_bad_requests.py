@@ -54,6 +54,9 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
         ({"drawing": "cat"}, "drawing", "a drawing is [[[x, ...], [y, ...]], ...]"),
         ({"drawing": [[[0, 0], [9, 0], [5, 7]]]}, "drawing.0", "a stroke is [[x, ...], [y, ...]]"),
         ({"drawing": [{"points": []}]}, "drawing.0", "a stroke is [[x, ...], [y, ...]]"),
+        ({"drawing": [[1, 2], [3, 4]]}, "drawing.0.0", "a stroke is [[x, ...], [y, ...]]"),
+        ({"drawing": [[{"x": 1, "y": 2}] * 2]}, "drawing.0.0", "a stroke is [[x, ...], [y, ...]]"),
+        ({"drawing": LINE, "among": ["a" * 65_537]}, "among.0", "at most 65536 characters"),
         ({"drawing": LINE, "k": 0}, "k", "greater than or equal to 1"),
         ({"drawing": LINE, "k": 1e9}, "k", ""),
         ({"drawing": LINE, "k": "3"}, "k", "integer"),
@@ -169,7 +172,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(service: Running, body: byt
         (b'{"drawing":[[[' + b'"",' * 900_000 + b"0],[0]]]}", "drawing.0.0.0: Input should be a"),
         (b'{"drawing":[' + b"[]," * 190_000 + b"0]}", "drawing.0: List should have at least 2"),
         (
-            b'{"drawing":[[[0],[0]]],"where":{"category":[' + b"0," * 900_000 + b"0]}}",
+            b'{"where":{"category":[' + b"0," * 900_000 + b"0]}}",
             "where.category.0: Input should be a valid string",
         ),
         (
@@ -183,8 +186,9 @@ def test_of_very_many_errors_in_a_body_not_all_are_listed(
     service: Running, body: bytes, detail: str
 ) -> None:
     """It took minutes and gigabytes."""
+    path = "/v1/drawings/delete" if b"where" in body else "/v1/drawings"
     headers = {"content-type": "application/json"}
-    document = problem(service.ask("POST", "/v1/search", body=body, headers=headers), 422)
+    document = problem(service.ask("POST", path, body=body, headers=headers), 422)
     assert document["detail"].startswith(detail)
     assert len(document.get("errors", [])) <= 1
 
@@ -226,7 +230,12 @@ def test_unknown_places_and_methods_are_problems(service: Running) -> None:
     problem(service.get("/v1/classify"), 405)
     problem(service.get("/v1/drawings/nothing"), 404)
     problem(service.post("/v1/search", {"key_id": "nothing"}), 404)
-    problem(service.get("/v1/categories/nothing"), 404)
+    document = problem(service.get("/v1/categories?gallery=nothing"), 404)
+    assert document["errors"] == [
+        {"field": "gallery", "detail": "there is no gallery 'nothing'; there are: drawings"}
+    ]
+    document = problem(service.get("/v1/categories/nothing"), 404)
+    assert document["errors"][0]["field"] == "category"
     for field, text in (("limit", "0"), ("timestamp_after", "today"), ("timestamp_before", "5")):
         document = problem(service.get(f"/v1/drawings?{field}={text}"), 422)
         assert document["errors"][0]["field"] == field
@@ -267,13 +276,35 @@ def test_too_many_strokes_points_and_bytes_are_refused(strict: Running) -> None:
 def test_json_with_too_many_lists_is_refused_before_it_is_parsed(service: Running) -> None:
     def refused(n_strokes: int) -> tuple[int, Any]:
         body = {"drawing": [[[0], [0]]] * n_strokes}  # 2 + 3 for each stroke
-        answer = service.post("/v1/classify", body)
+        answer = service.post("/v1/drawings", body)
         return answer.status, answer.json["detail"]
 
     assert refused(66_666) == (422, "drawing: more than 2,000 strokes")
     status, detail = refused(66_667)
     assert status == 413
     assert detail.startswith("the body has more than 200,000 lists and objects")
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/search", "/v1/drawings/5/report"])
+def test_json_with_too_many_values_is_refused_before_it_is_parsed(
+    service: Running, path: str
+) -> None:
+    """Parsing 8 MB of them holds up all other requests for a second."""
+    body = "{" + ",".join(f'"{n}":1' for n in range(60_002)) + "}"
+    answer = service.ask("POST", path, body=body, headers={"content-type": "application/json"})
+    assert "values" in problem(answer, 413)["detail"]
+
+
+def test_a_query_may_have_as_many_values_as_a_drawing_and_20_000_more(service: Running) -> None:
+    def refused(n_points: int) -> tuple[int, str]:
+        answer = service.post("/v1/classify", {"drawing": [[[0] * n_points, [0] * n_points]]})
+        return answer.status, answer.json["detail"]
+
+    assert refused(30_000) == (422, "drawing: more than 20,000 points")
+    assert refused(30_001) == (
+        413,
+        "the body has more than 60,000 values; send a drawing of fewer points",
+    )
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(strict: Running) -> None:

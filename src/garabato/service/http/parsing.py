@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,6 +25,9 @@ M = TypeVar("M", bound=BaseModel)
 _MAX_FIELDS = 20
 #: Lists and objects in a JSON body: while it is parsed, all other requests wait, 0.2 s for as many.
 _MAX_NESTED = 200_000
+#: Values in a JSON body that needs no token, beside a drawing's coordinates. While they are parsed,
+#: all other requests wait, in a thread, too: 8 MiB of them take a second.
+MAX_VALUES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,13 @@ class Upload:
     is_picture: bool = False
 
 
-async def read_json(request: Request, model: type[M], *, may_be_empty: bool = False) -> M:
+async def read_json(
+    request: Request,
+    model: type[M],
+    *,
+    may_be_empty: bool = False,
+    max_values: float = math.inf,
+) -> M:
     """The body as `model`. Raises ProblemError, and ValidationError, which becomes one."""
     kind = media_type(request)
     body = await request.body()
@@ -52,6 +62,10 @@ async def read_json(request: Request, model: type[M], *, may_be_empty: bool = Fa
         raise ProblemError(
             413,
             f"the body has more than {_MAX_NESTED:,} lists and objects; send fewer drawings",
+        )
+    elif body.count(b",") > max_values:
+        raise ProblemError(
+            413, f"the body has more than {max_values:,} values; send a drawing of fewer points"
         )
     return model.model_validate_json(body)
 

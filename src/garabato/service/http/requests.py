@@ -24,6 +24,8 @@ MAX_K = 200
 MAX_DRAWINGS_AT_ONCE = 500
 #: Drawings that a category may be taught from.
 MAX_EXAMPLES = 100
+#: Characters of a name in a query: as many as an address may have.
+_MAX_NAME = 2**16
 _FACE: list[Any] = [
     [[0, 60, 200, 255, 200, 60, 0], [128, 20, 20, 128, 235, 235, 128]],
     [[80, 82], [100, 102]],
@@ -64,9 +66,9 @@ Traced = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 NewName = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 NewNames = Annotated[list[NewName], Field(fail_fast=True, max_length=500)]
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
 Names = Annotated[list[Name], Field(fail_fast=True, max_length=500)]
-KeyId = Annotated[str, Field(min_length=1)]
+KeyId = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
@@ -185,7 +187,7 @@ class Span(_Request):
     @model_validator(mode="after")
     def _has_an_end(self) -> Span:
         if self.after is None and self.before is None:
-            raise ValueError("give after, before or both")
+            raise PydanticCustomError("timestamp", "give after, before or both")
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from garabato.gallery import Hidden
-from garabato.service.http.parsing import read_json
+from garabato.service.http.parsing import MAX_VALUES, read_json
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import Hide, KeyIdInPath, body_of
 from garabato.service.http.responses import HiddenList, ReportedList
@@ -31,7 +31,7 @@ async def hide(
 ) -> Response:
     """Hide a drawing from all results until it is restored."""
     service.access.check_write(request, visitors=service.settings.visitors_may_hide)
-    given = await read_json(request, Hide, may_be_empty=True)
+    given = await read_json(request, Hide, may_be_empty=True, max_values=MAX_VALUES)
 
     def do() -> None:
         if all(one.key_id != key_id for one in served.gallery.hidden()):
@@ -82,7 +82,7 @@ async def report(
     """Report a drawing to the operator. It stays visible until the operator hides it. Needs no
     token."""
     service.access.check_write(request, visitors=True)
-    given = await read_json(request, Hide, may_be_empty=True)
+    given = await read_json(request, Hide, may_be_empty=True, max_values=MAX_VALUES)
 
     def do() -> None:
         served.stored(key_id)

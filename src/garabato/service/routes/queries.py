@@ -15,6 +15,7 @@ from garabato.errors import InputError
 from garabato.gallery import Hit
 from garabato.gallery.explore import N_NAMED, N_VOTERS, category_votes
 from garabato.service.http.parsing import (
+    MAX_VALUES,
     first_drawing,
     media_type,
     read_form,
@@ -116,7 +117,8 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
 async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, FileQuery | None]:
     """A JSON body; or the fields of a form, JSON values as in a body, and its file's drawing."""
     if media_type(request) != "multipart/form-data":
-        return await read_json(request, model), None
+        max_values = MAX_VALUES + 2 * service.settings.max_points
+        return await read_json(request, model, max_values=max_values), None
     upload, fields = await read_form(request)
     values: dict[str, Any] = {}
     for name, text in fields.items():
