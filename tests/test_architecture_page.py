@@ -7,6 +7,8 @@ import re
 import pytest
 from test_architecture import PACKAGES, ROOT, SOURCE
 
+from garabato.gallery import Gallery
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -58,6 +60,13 @@ def test_every_name_is_in_the_file_given(name: str, file: str) -> None:
     text = path.read_text()
     for part in name.split("."):
         assert re.search(rf"(\b(def|class) {part}\b|^{part}\b)", text, re.M), f"{name} in {file}"
+
+
+def test_the_public_methods_that_a_backend_implements_are_named() -> None:
+    abstract = {name for name in Gallery.__abstractmethods__ if not name.startswith("_")}
+    named = {*codes(section("### A gallery backend"))}
+    assert abstract
+    assert abstract <= named
 
 
 def test_enough_names_are_checked() -> None:

@@ -1,7 +1,8 @@
 """`Gallery`, the base class of the backends: it has everything public, they add a few primitives.
 
-A backend (`lance/` stores a gallery in a folder, `milvus/` on a server) implements the abstract
-methods that start with an underscore. The tests in tests/gallery/test_contract.py run on both.
+A backend (`lance/` stores a gallery in a folder, `milvus/` on a server) implements `info`,
+`compact` and the abstract methods at the end. The tests in tests/gallery/test_contract.py run on
+both.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def register_model(name: str, builder: Callable[..., Model]) -> None:
     """Register a network for `create_model`. Raises InputError if the name is taken.
 
     `builder` is called with `n_categories`, `image_size_px`, and the options of the preset or
-    encoder file as keyword arguments; every network has the option `n_channels`.
+    encoder file as keyword arguments. Every network has the options `n_channels` and `mirror`.
     """
     if name in _BUILDERS:
         raise InputError(f"a model named {name!r} is already registered")
@@ -29,8 +29,8 @@ def register_model(name: str, builder: Callable[..., Model]) -> None:
 def create_model(name: str, *, n_categories: int, image_size_px: int, **options: Any) -> Model:
     """A new network with random weights, for (N, n_channels, image_size_px, image_size_px) images.
 
-    Every network has the option `n_channels`, 1 by default. Raises InputError for an unknown name
-    or option.
+    Every network has the options `n_channels`, 1 by default, and `mirror` (see `Model`). Raises
+    InputError for an unknown name or option.
     """
     if name not in _BUILDERS:
         raise InputError(f"unknown model {name!r}; choose one of {', '.join(model_names())}")
