@@ -288,9 +288,9 @@ def train(
         rate = learning_rate(config, trained_s / seconds)
         step, batch = next(steps)
         labels = torch.from_numpy(batch.labels)
-        assert batch.taught is not None
-        targets = F.one_hot(labels, batch.taught.shape[1]).float()
-        targets = targets.lerp(torch.from_numpy(batch.taught), config.teaching)
+        assert batch.teacher_probabilities is not None
+        targets = F.one_hot(labels, batch.teacher_probabilities.shape[1]).float()
+        targets = targets.lerp(torch.from_numpy(batch.teacher_probabilities), config.teaching)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             logits = logits_of(as_input(batch.images, torch.device("cpu")))
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)

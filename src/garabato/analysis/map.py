@@ -93,9 +93,9 @@ def map_gallery(gallery: Gallery, *, seed: int = 0, progress: Progress | None = 
     100,000 drawings take about 25 s of processor time. The same gallery and `seed` give the same
     map. Calls `progress(stage, n_done, n_total)`.
     """
-    tell = progress or (lambda stage, done, total: None)
-    drawings = gallery.embeddings(progress=partial(tell, "reading the gallery"))
-    coordinates = lay_out(drawings, seed=seed, progress=tell)
+    report_progress = progress or (lambda stage, done, total: None)
+    drawings = gallery.embeddings(progress=partial(report_progress, "reading the gallery"))
+    coordinates = lay_out(drawings, seed=seed, progress=report_progress)
     return Projection(drawings.key_ids, *_scale(coordinates))
 
 

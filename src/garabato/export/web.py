@@ -231,7 +231,7 @@ class WebGallery:
         scaled = np.rint(self.embeddings / largest * (2 ** (self.embedding_bits - 1) - 1))
         integers = scaled.astype("i1" if self.embedding_bits <= 8 else "<i2")
         (folder / "embeddings.bin.zst").write_bytes(_compress(integers.tobytes()))
-        strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
+        strokes = b"".join(strokes_as_bytes(drawing) for drawing in self.drawings)
         (folder / "strokes.bin.zst").write_bytes(_compress(strokes))
 
     def write_views(self, folder: Path, gallery: Gallery, progress: Progress) -> None:
@@ -263,7 +263,7 @@ class WebGallery:
         (folder / "map.json.zst").write_bytes(_compress(orjson.dumps(positions)))
 
 
-def pack_strokes(drawing: Drawing) -> bytes:
+def strokes_as_bytes(drawing: Drawing) -> bytes:
     """Encode a drawing: number of strokes; for each, number of points and their differences.
 
     All are variable-length integers (LEB128); differences are zigzag-encoded: 0, -1, 1, -2, ...

@@ -70,7 +70,7 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
                 continue
             if len(points):
                 strokes.append((stroke, points))
-        seen = _seen_strokes(page.find("background"), strokes)
+        seen = _visible_strokes(page.find("background"), strokes)
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
         yield from simplified_drawing(seen, source, reject, f"page {number}", key_id=key_id)
 
@@ -82,7 +82,7 @@ def _pairs(text: str) -> Points:
     return numbers.reshape(-1, 2)
 
 
-def _seen_strokes(
+def _visible_strokes(
     background: Element | None, strokes: list[tuple[Element, Points]]
 ) -> list[Points]:
     """The strokes in ink, without what later whiteout erasers or strokes in the page's colour hide.

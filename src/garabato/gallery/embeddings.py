@@ -72,13 +72,13 @@ class Embeddings:
     def nearest(self, k: int, progress: Progress | None = None) -> tuple[IntArray, FloatArray]:
         """The rows (N, k) of the k nearest neighbours of each drawing, best first, and their cosine
         similarities (N, k) float32. There are N - 1 columns if k is larger."""
-        tell = progress or (lambda n_done, n: None)
+        report_progress = progress or (lambda n_done, n: None)
         n = len(self)
         k = max(0, min(k, n - 1))
         neighbours = np.empty((n, k), np.int64)
         scores = np.empty((n, k), np.float32)
         for first in range(0, n, AT_ONCE):
-            tell(first, n)
+            report_progress(first, n)
             part = slice(first, min(first + AT_ONCE, n))
             found, found_scores = self._index.nearest_many(self.embeddings[part], k + 1)
             # Each is among its own neighbours, first unless it has copies; of many copies, it may
@@ -87,7 +87,7 @@ class Embeddings:
             others = np.argsort(is_own, axis=1, kind="stable")[:, :k]
             neighbours[part] = np.take_along_axis(found, others, axis=1)
             scores[part] = np.take_along_axis(found_scores, others, axis=1)
-        tell(n, n)
+        report_progress(n, n)
         return neighbours, scores
 
     def pairs(
@@ -97,7 +97,7 @@ class Embeddings:
 
         As arrays (n,): the first rows, the second rows, their similarities.
         """
-        tell = progress or (lambda n_done, n: None)
+        report_progress = progress or (lambda n_done, n: None)
         for first in range(0, len(self), AT_ONCE):
             rows = np.arange(first, min(first + AT_ONCE, len(self)))
             k = _FIRST
@@ -107,7 +107,7 @@ class Embeddings:
                 one, column = np.nonzero((found > rows[:, None]) & ~has_more[:, None])
                 yield rows[one], found[one, column], scores[one, column]
                 rows, k = rows[has_more], 4 * k
-            tell(min(first + AT_ONCE, len(self)), len(self))
+            report_progress(min(first + AT_ONCE, len(self)), len(self))
 
     @cached_property
     def _index(self) -> MemoryIndex:

@@ -90,12 +90,12 @@ def index(
                 yield batch
             n_expected = n_read * len(categories) // number
 
-    def tell(n_done: int) -> None:
+    def report_progress(n_done: int) -> None:
         if progress is not None:
             progress(n_done, max(n_done, n_expected))
 
     workers = RayWorkers if runner == "ray" else OneThread
-    return fill(gallery, encoder, batches(), tags=tags, progress=tell, workers=workers)
+    return fill(gallery, encoder, batches(), tags=tags, progress=report_progress, workers=workers)
 
 
 def index_icons(

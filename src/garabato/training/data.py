@@ -74,12 +74,12 @@ def mean_image(drawings: DrawingBatch, spec: RenderSpec) -> Tensor:
 class Batch:
     """`images` (B, *RenderSpec.image_shape) uint8, ink 255; `labels` (B,) int64.
 
-    `taught`: the teachers' probabilities (B, C) float32, if there are teachers.
+    `teacher_probabilities`: the teachers' probabilities (B, C) float32, if there are teachers.
     """
 
     images: ByteArray
     labels: IntArray
-    taught: FloatArray | None = None
+    teacher_probabilities: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

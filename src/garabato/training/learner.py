@@ -171,12 +171,12 @@ class Learner:
 
     def _targets(self, labels: Tensor, batch: Batch) -> Tensor:
         """The targets: labels (B,), or probabilities (B, C) with teachers or mixup."""
-        if batch.taught is None and self.config.mixup == 0:
+        if batch.teacher_probabilities is None and self.config.mixup == 0:
             return labels
         targets = F.one_hot(labels, len(self.categories)).float()  # (B, C)
-        if batch.taught is not None:
-            taught = torch.from_numpy(batch.taught).to(targets)
-            targets = targets.lerp(taught, self.config.teaching)
+        if batch.teacher_probabilities is not None:
+            teacher_probabilities = torch.from_numpy(batch.teacher_probabilities).to(targets)
+            targets = targets.lerp(teacher_probabilities, self.config.teaching)
         return targets
 
     def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -209,13 +209,13 @@ def test_too_many_open_files_are_not_called_damage(tmp_path, encoder, drawings):
     assert len(gallery.search(drawings[0])) == 3
 
 
-def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_SMALL_PIECES", 5)
+def test_small_fragments_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SMALL_FRAGMENTS", 5)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     for drawing in drawings[:30]:
         gallery.add([drawing])
-    n_pieces = gallery._table.stats()["fragment_stats"]["num_fragments"]
-    assert n_pieces <= 6
+    n_fragments = gallery._table.stats()["fragment_stats"]["num_fragments"]
+    assert n_fragments <= 6
     assert len(gallery) == 30
 
 

@@ -49,7 +49,7 @@ class Context(NamedTuple):
     blend: str = ""  # the `mix-blend-mode`, if it is one of DARKENING or LIGHTENING
 
 
-#: Methods of `walk._Walk` that clips and paints call: what is inside an element, the items
+#: Methods of `walk._Walker` that clips and paints call: what is inside an element, the items
 #: of some elements, and the bounding box of an element in its own units.
 Enter = Callable[[Element, Mapping[str, str], Context], Context | None]
 Walk = Callable[[list[tuple[Element, Context]]], list[Item]]

@@ -71,10 +71,10 @@ _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 
 def read_document(root: Element) -> Document:
     """What the document of this root paints. Raises TooMuchError and StyleTooComplexError."""
-    return _Walk(root).document()
+    return _Walker(root).document()
 
 
-class _Walk:
+class _Walker:
     def __init__(self, root: Element) -> None:
         self._page: Rectangle | None = None
         self._background: Colour | None = None

@@ -202,17 +202,17 @@ class LanceGallery(Gallery):
                 return tune(self._table, recall=recall, n_queries=n_queries)
 
     def settle(self) -> None:
-        """Merge small pieces, remove old versions and index drawings, if many have piled up.
+        """Merge small fragments, remove old versions and index drawings, if many have piled up.
 
         `add` and `delete` do this now and then. If it fails, their changes are kept.
         """
         started_s = time.monotonic()
         try:
             with lance_errors(self.uri):
-                pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
+                n_small = self._table.stats()["fragment_stats"]["num_small_fragments"]
                 behind = self._is_large() and needs_index(self._table)
                 old = n_old_versions(self._folder, limits.KEEP_VERSIONS_S)
-                if pieces > limits.MAX_SMALL_PIECES or old > limits.MAX_OLD_VERSIONS or behind:
+                if n_small > limits.MAX_SMALL_FRAGMENTS or old > limits.MAX_OLD_VERSIONS or behind:
                     with writing(self._folder):
                         self._optimize(limits.KEEP_VERSIONS_S)
         except (GalleryError, StorageError) as error:
@@ -221,7 +221,7 @@ class LanceGallery(Gallery):
         self._settle_from_s = ended_s + limits.REST * (ended_s - started_s)
 
     def compact(self, *, keep_versions_s: float | None = None) -> None:
-        """Merge small pieces and free the space of versions older than `keep_versions_s`.
+        """Merge small fragments and free the space of versions older than `keep_versions_s`.
 
         Other processes may still be reading newer versions; pass 0 only if there are none. The
         default is `limits.KEEP_VERSIONS_S`.

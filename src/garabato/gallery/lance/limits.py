@@ -21,8 +21,8 @@ MAX_UNINDEXED = 0.1
 #: If the gallery has grown by more than this factor since the index was built, the index is built
 #: again, with more clusters.
 MAX_GROWTH = 4
-#: If there are more small pieces (one per transaction), they are merged.
-MAX_SMALL_PIECES = 64
+#: If there are more small fragments (one per transaction), they are merged.
+MAX_SMALL_FRAGMENTS = 64
 #: If there are more versions (one per change) older than KEEP_VERSIONS_S, they are removed.
 MAX_OLD_VERSIONS = 256
 #: Merging and indexing that took t seconds is not repeated for REST * t seconds.

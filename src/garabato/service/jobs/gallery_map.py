@@ -172,10 +172,10 @@ def _main(uri: str, file: str) -> None:
     os.nice(_NICENESS)
     gallery = open_gallery(uri, must_exist=True)
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def report_progress(stage: str, done: int, total: int) -> None:
         print(f"{stage}\t{done}\t{total}", flush=True)
 
-    map_gallery(gallery, progress=tell).save(Path(file))
+    map_gallery(gallery, progress=report_progress).save(Path(file))
 
 
 if __name__ == "__main__":

@@ -50,15 +50,15 @@ async def classify(request: Request, service: CurrentService) -> Response:
     """Classify a drawing, given as JSON or as a form with a `file` in any format garabato reads.
     The first drawing of the file is used."""
     started = time.perf_counter()
-    asked, uploaded = await _read(request, service, Classify)
+    body, uploaded = await _read(request, service, Classify)
     if uploaded is not None:
         drawing = uploaded.drawing
     else:
-        drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
+        drawing = to_drawing(body.drawing, service.settings).replace(traced=body.traced)
     _ = service.encoder  # 503 until it is loaded
     encoded = await service.batcher.encode(drawing)
-    among = _among(encoded.encoder, asked.among)
-    predictions = encoded.encoder.best_predictions(encoded.probabilities, asked.k, among=among)
+    among = _among(encoded.encoder, body.among)
+    predictions = encoded.encoder.best_predictions(encoded.probabilities, body.k, among=among)
     return _respond(predictions.to_dict(), started, uploaded)
 
 
@@ -72,44 +72,44 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     """Find the stored drawings most similar to a query: strokes, a file, or the key_id of a stored
     drawing, which is left out of the hits."""
     started = time.perf_counter()
-    asked, uploaded = await _read(request, service, Search)
+    body, uploaded = await _read(request, service, Search)
     if uploaded is not None:
         drawing = uploaded.drawing
-    elif asked.drawing is not None and asked.key_id is None:
-        drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
-    elif asked.key_id is not None and asked.drawing is None:
-        if asked.traced is not None:
+    elif body.drawing is not None and body.key_id is None:
+        drawing = to_drawing(body.drawing, service.settings).replace(traced=body.traced)
+    elif body.key_id is not None and body.drawing is None:
+        if body.traced is not None:
             raise ProblemError.of_field("traced", "leave it out: it is stored with the drawing")
-        drawing = await service.searching(served.stored, asked.key_id)
+        drawing = await service.searching(served.stored, body.key_id)
     else:
         raise ProblemError.of_field("drawing", "give either drawing or key_id")
     encoded = await service.batcher.encode(drawing)
-    among = _among(encoded.encoder, asked.among)
-    where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
+    among = _among(encoded.encoder, body.among)
+    where = None if body.where is None else body.where.model_dump(exclude_none=True)
 
     def to_document(hits: Sequence[Hit]) -> dict[str, Any]:
-        hits = [hit for hit in hits if hit.key_id != asked.key_id]
+        hits = [hit for hit in hits if hit.key_id != body.key_id]
         voters = hits[:N_VOTERS] if served.has_own_categories else []
         return {
-            "hits": [hit_document(hit) for hit in hits[: asked.k]],
+            "hits": [hit_document(hit) for hit in hits[: body.k]],
             **headline_document(category_votes(voters)),
         }
 
     def find() -> dict[str, Any]:
         shown = encoded.encoder.best_predictions(encoded.probabilities, N_NAMED)
-        named = shown if asked.key_id is None else []  # a stored drawing has its own name
+        named = shown if body.key_id is None else []  # a stored drawing has its own name
         return to_document(served.search(encoded.embedding, n_hits, where, predictions=named))
 
-    n_hits = asked.k + (asked.key_id is not None)
+    n_hits = body.k + (body.key_id is not None)
     if where is None and served.is_exact and not served.has_own_categories:
         document = await service.search_batcher.search(
             served.gallery, encoded.embedding, n_hits, to_document
         )
     else:
         document = await service.searching(find)
-    if asked.predictions is not None:
+    if body.predictions is not None:
         document |= encoded.encoder.best_predictions(
-            encoded.probabilities, asked.predictions, among=among
+            encoded.probabilities, body.predictions, among=among
         ).to_dict()
     return _respond(document, started, uploaded)
 
@@ -132,8 +132,8 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
     if "traced" in values:
         raise ProblemError.of_field("traced", "leave it out: it is known from the file")
-    asked = model.model_validate({"drawing": _ANY_STROKES, **values})
-    return asked, await first_drawing(request, upload, service.files)
+    body = model.model_validate({"drawing": _ANY_STROKES, **values})
+    return body, await first_drawing(request, upload, service.files)
 
 
 def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
