@@ -80,6 +80,8 @@ def noise() -> Grey:
         ("tif", {}),
         ("tif", {"compression": "tiff_lzw"}),
         ("avif", {}),
+        ("ppm", {}),
+        ("pgm", {}),
     ],
 )
 def test_dark_ink_on_white_is_found_in_all_formats(tmp_path, suffix, how):
@@ -94,6 +96,24 @@ def test_the_format_is_told_by_content(tmp_path):
     _assert_is_the_ink(_read(named), ink)
     named.write_bytes(gzip.compress(named.read_bytes()))
     _assert_is_the_ink(_read(named), ink)
+
+
+def test_the_largest_icon_of_an_ico_file_is_read(tmp_path):
+    ink = _ink()[40:440, 70:470]
+    icon = Image.fromarray(np.dstack([np.zeros((400, 400, 3)), ink * 255]).astype(np.uint8))
+    path = tmp_path / "cat.ico"
+    for form in ("png", "bmp"):
+        icon.save(path, sizes=[(16, 16), (200, 200)], bitmap_format=form)
+        _assert_is_the_ink(_read(path), ink)
+        assert max(_read(path).shape) > 140  # of a box of 300 / 2 px
+
+
+def test_a_large_picture_inside_a_small_icon_is_refused(tmp_path):
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, 100, 22)
+    path = tmp_path / "cat.ico"
+    path.write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + _png(9000, 9000))
+    with pytest.raises(FormatError, match="more than 64 million pixels"):
+        list(read_drawings(path))
 
 
 def test_light_ink_on_dark_is_found(tmp_path):
@@ -422,7 +442,10 @@ def _small(suffix: str) -> bytes:
     return stream.getvalue()
 
 
-_SMALL = {suffix: _small(suffix) for suffix in ("png", "jpg", "webp", "gif", "bmp", "tif", "avif")}
+_SMALL = {
+    suffix: _small(suffix)
+    for suffix in ("png", "jpg", "webp", "gif", "bmp", "tif", "avif", "ico", "ppm")
+}
 
 
 @settings(max_examples=120)

@@ -27,7 +27,7 @@ from garabato.formats.xml_tree import root_name
 
 #: Names of files that hold no JSON.
 _OTHER_NAME = re.compile(
-    r"\.(csv|tsv|png|jpe?g|webp|gif|bmp|tiff?|avif|heic|svgz?|pdf|np[yz]|parquet|arrow|feather)"
+    r"\.(csv|tsv|png|jpe?g|webp|gif|bmp|tiff?|avif|heic|ico|svgz?|pdf|np[yz]|parquet|arrow|feather)"
     r"(\.gz)?$",
     re.IGNORECASE,
 )
@@ -49,8 +49,12 @@ _SIGNATURES = (
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG"),
     (b"CSFCHUNK", "a Clip Studio Paint file; export the drawing as PNG"),
     (b"reMarkable .lines file", "a page of a reMarkable; export it as SVG or PDF"),
-    (b"\0\0\1\0", f"an icon of Windows (ICO){_AS_PICTURE}"),
     (b"\0\0\0\x0cJXL \r\n", f"a JPEG XL picture{_AS_PICTURE}"),
+    (b"\0\0\0\x0cjP  \r\n", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"\xffO\xffQ", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"/* XPM */", f"an XPM picture{_AS_PICTURE}"),
+    (b"#define ", f"an XBM picture{_AS_PICTURE}"),
+    (b"P7\n", f"a PAM picture{_AS_PICTURE}"),
     (b"\xff\x0a", f"a JPEG XL picture{_AS_PICTURE}"),
     (b"\x1aE\xdf\xa3", "a video; save a frame of it as PNG"),
     (b"\x80\x02", "a Python pickle, which is not read; save the drawings as ndjson"),
@@ -65,8 +69,8 @@ _SIGNATURES = (
     (b"Rar!", "a RAR archive; unpack it first"),
     (b"data:", "a data URL; save the picture it stands for as a file"),
 )
-#: PBM, PGM, PPM, PAM and PFM: "P6\\n640 480\\n255\\n", with comments.
-_NETPBM = re.compile(rb"P([1-7fF])\s(\s|#[^\n]*\n)*[-\dW]")
+#: A header of TGA without a palette; the format has no signature.
+_TGA = re.compile(rb".\0[\x01-\x03\x09-\x0b]\0{5}.{8}[\x08\x10\x18\x20]", re.DOTALL)
 #: Files of records begin with any number, so that shorter signatures prove nothing there.
 _MIN_PROOF_BYTES = 4
 _DXF = re.compile(rb"(999\s[^\n]*\n\s*)*0\s+SECTION\s")
@@ -164,10 +168,9 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
         return "the file holds only zeros, so its download was not completed; fetch it again"
     if encoding := _wide_encoding(head):
         return None if root_name(head) else f"{encoding} text; save it as UTF-8"
-    described = _describe_text(head.lstrip())
-    if described is None and not may_be_records and _NETPBM.match(head):
-        return f"this is a PBM, PGM or PPM picture{_AS_PICTURE}"
-    return described
+    if not may_be_records and _TGA.match(head):
+        return f"this is a TGA picture{_AS_PICTURE}"
+    return _describe_text(head.lstrip())
 
 
 def _first_match(source: Input, formats: tuple[Format, ...]) -> Format | None:
@@ -189,7 +192,7 @@ WITH_SIGNATURE = (
     ),
     Format(".npz (sketch-rnn)", lambda head: head.startswith(stroke3.MAGIC), stroke3.read),
     Format(
-        "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC",
+        "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC, ICO, PBM, PGM, PPM",
         picture.looks_like,
         lambda source, _: picture.read(source),
     ),

@@ -41,6 +41,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".json", ".j
 PICTURE_SUFFIXES = (
     ".svg", ".svgz", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp",
     ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+    ".ico", ".pbm", ".pgm", ".ppm", ".pnm",
     ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".xoj", ".pdf",
 )  # fmt: skip
 

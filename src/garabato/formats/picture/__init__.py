@@ -1,4 +1,4 @@
-"""PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC: drawn by a program, scanned, or photographed.
+"""PNG, JPEG, GIF and other pictures: drawn by a program, scanned, or photographed.
 
 The reader returns a bitmap of the ink alone (see `formats.picture.ink`), which is traced into
 strokes like any other bitmap.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -48,6 +49,10 @@ _SIGNATURES = {
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIF"
 )
+#: Icons of Windows (ICO); the entry of the first one has a byte that is 0.
+_ICON = re.compile(rb"\0\0\x01\0.\0...\0", re.DOTALL)
+#: PBM, PGM and PPM, which scanners write: "P6\\n640 480\\n255\\n", with comments.
+_NETPBM = re.compile(rb"P[1-6]\s(\s|#[^\n]*\n)*\d+\s(\s|#[^\n]*\n)*\d")
 _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
 
 
@@ -99,7 +104,9 @@ def _kind(head: bytes) -> str | None:
         return _BRANDS.get(head[8:12])
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
         return "BMP"
-    return None
+    if _ICON.match(head):
+        return "ICO"
+    return "PPM" if _NETPBM.match(head) else None
 
 
 def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
@@ -153,10 +160,13 @@ def _check_decoder(source: Input, kind: str | None) -> None:
 
 def _open(file: io.BytesIO, kind: str | None) -> Image:
     from PIL import Image
+    from PIL.IcoImagePlugin import IcoFile
     from PIL.JpegImagePlugin import JpegImageFile
 
     if kind == "JPEG":  # not by Image.open, whose limit knows nothing of reduced decoding
         return JpegImageFile(file)
+    if kind == "ICO":
+        return IcoFile(file).frame(0)  # the largest icon, with the size in its own header
     return Image.open(file, formats=(str(kind),))
 
 
