@@ -89,8 +89,9 @@ def test_only_a_process_of_its_own_leaves_objects_out_of_garbage_collections(
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_running_request_is_answered_before_shutdown(
-    make_gallery: Callable[[], str], tmp_path: Path
+    make_gallery: Callable[[], str], tmp_path: Path, number: int
 ) -> None:
     with serving(make_gallery(), tmp_path / "log") as (process, port):
         body = json.dumps({"drawing": [[[0, 9, 30], [0, 9, 7]]], "key_id": "late"}).encode()
@@ -101,7 +102,7 @@ def test_a_running_request_is_answered_before_shutdown(
         with socket.create_connection(("127.0.0.1", port), timeout=60) as under_way:
             under_way.sendall(head.encode())
             assert under_way.recv(65_536).startswith(b"HTTP/1.1 100 ")  # it waits for the body
-            os.kill(process.pid, signal.SIGTERM)
+            os.kill(process.pid, number)
             wait_until_refused(port)
             assert process.poll() is None, "it ended before the request was there"
             under_way.sendall(body)

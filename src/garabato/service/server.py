@@ -12,10 +12,12 @@ import gc
 import logging
 import re
 import resource
+import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike, fspath
@@ -115,7 +117,8 @@ def run(app: FastAPI, settings: Settings) -> None:
 
     app.state.service.start_failed = stop
     app.state.service.started = _leave_out_of_collections
-    server.run()
+    with _ending_by_hangup():
+        server.run()
     gc.unfreeze()
     if failures:
         raise GarabatoError(f"the service could not start: {failures[0]}")
@@ -251,6 +254,20 @@ def _raise_file_limit(n_connections: int) -> None:
     if soft < wanted:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def _ending_by_hangup() -> Iterator[None]:
+    """End at SIGHUP, as from a closed terminal, as at SIGTERM: uvicorn has no handler for it."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield  # nohup
+        return
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _leave_out_of_collections() -> None:
