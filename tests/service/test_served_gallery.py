@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -10,9 +13,11 @@ import pytest
 
 from garabato.drawing import Drawing
 from garabato.encoder import Encoder
+from garabato.errors import GalleryError
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.metrics import Metrics
-from garabato.service.service import ServedGallery
+from garabato.service.service import ServedGallery, Service
+from garabato.service.settings import Settings
 
 
 @pytest.fixture
@@ -89,3 +94,28 @@ def test_a_change_that_fails_halfway_is_counted(
     with pytest.raises(OSError, match="full"):
         delete_half()
     assert sum(served.count_by("category").values()) == sum(before.values()) - 1
+
+
+def test_the_log_says_why_work_failed_after_its_request_had_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A Milvus server that is away is tried for longer than a request may take."""
+    service = Service(Settings())
+    ended = threading.Event()
+
+    def search() -> None:
+        ended.wait(30)
+        raise GalleryError("no response from the Milvus server")
+
+    async def ask() -> None:
+        async with asyncio.timeout(0.1):
+            await service.searching(search)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask())
+    ended.set()
+    deadline = time.monotonic() + 30
+    while not caplog.messages and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert caplog.messages == ["after its request had ended: no response from the Milvus server"]
+    service.shut_down()

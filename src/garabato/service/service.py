@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,7 @@ from garabato.service.state import BackgroundProgress, Reports, TaughtCategories
 
 T = TypeVar("T")
 
+_log = logging.getLogger("garabato.service")
 #: Threads that search and write JSON; searching releases the GIL most of the time.
 N_SEARCH_THREADS = 4
 #: A gallery that takes longer to count is not counted again for every request.
@@ -122,15 +124,15 @@ class Service:
 
     async def searching(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run a quick read in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._searching, work, *arguments)
+        return await _in_thread(self._searching, work, *arguments)
 
     async def writing(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run a change in a thread, one at a time."""
-        return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+        return await _in_thread(self._writing, work, *arguments)
 
     async def slowly(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run work that takes seconds, in a thread of its own."""
-        return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
+        return await _in_thread(self._slow, work, *arguments)
 
     def shut_down(self) -> None:
         """Finish changes under way; drop everything else."""
@@ -275,6 +277,21 @@ class ServedGallery:
             "odd": [drawing_document(drawing) for drawing in summary.odd],
             "confused_with": summary.confusions(),
         }
+
+
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of `work`. If its request ends before it fails, the error is only logged."""
+    future = threads.submit(work, *arguments)
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(_log_error)
+        raise
+
+
+def _log_error(future: Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        _log.error("after its request had ended: %s", error)
 
 
 async def _service(request: Request) -> Service:
