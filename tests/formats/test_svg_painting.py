@@ -486,6 +486,34 @@ def test_ribbons_are_thinned_to_lines(tmp_path, width):
     assert distances.std() < 0.15 * distances.mean()
 
 
+CIRCLE = [(100 + 60 * math.cos(a), 100 + 60 * math.sin(a)) for a in np.linspace(0.3, 5.5, 60)]
+
+
+def test_of_shapes_as_narrow_as_ribbons_only_dabs_are_thinned(tmp_path):
+    page = 'viewBox="0 0 256 256"'
+    ribbon = f'<path d="{_ribbon(CIRCLE, 12)}"/>'
+    dashes = '<path d="M96 94h8v12h-8zM80 94h8v12h-8z"/>'
+    dashes_read = _read(tmp_path, ribbon + dashes, page).strokes[1:]
+    assert [np.ptp(dash[0]) for dash in dashes_read] == [0, 0]  # upright
+    assert [np.ptp(dash[1]) for dash in dashes_read] == pytest.approx([255 / 120 * 4] * 2, abs=1)
+    plus = '<path d="M96 88h8v8h8v8h-8v8h-8v-8h-8v-8h8z"/>'
+    (cross,) = _read(tmp_path, ribbon + plus, page).strokes[1:]
+    assert cross.shape[1] == 13
+
+
+def test_drops_in_one_path_stay_shapes(tmp_path):
+    drops = "".join(f"M{x} 20l8 16a9 9 0 1 1 -16 0z" for x in (20, 60, 100, 140))
+    strokes = _read(tmp_path, f'<path d="{drops}"/>').strokes
+    assert len(strokes) == 4
+    assert [np.ptp(stroke[0]) for stroke in strokes] == pytest.approx([255 / 138 * 18] * 4, abs=2)
+
+
+def test_white_inside_a_dark_shape_is_not_thinned(tmp_path):
+    shapes = '<path d="M20 20h160v12h-160z"/><path d="M24 23h152v6h-152z" fill="#fff"/>'
+    (outer, inner) = _read(tmp_path, shapes).strokes
+    assert outer.shape[1] == inner.shape[1] == 5
+
+
 def test_filled_shapes_are_not_thinned(tmp_path):
     (square,) = _read(tmp_path, '<rect x="20" y="20" width="25" height="25"/>').strokes
     assert square.shape[1] == 5

@@ -9,7 +9,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of, joined
+from garabato.formats.svg.items import WHITE, Item, Points, Rectangle, bounds_of, joined
 
 #: Ribbons are looked for in a drawing with this longer side; there they are at most this wide.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30
@@ -17,6 +17,10 @@ _SIDE_PX, _MAX_WIDTH_PX = 320, 30
 _JOINT = 1.6
 #: A ribbon's area over the square of half its width is at least this; a square has 4, a disk 3.1.
 _MIN_ELONGATION = 12.0
+#: Long pieces are at least this share of the narrow area: in a sun, its ring beside its rays.
+_LONG_SHARE = 0.35
+#: A dab has at least this share of the area of a line with round ends in its place.
+_DAB_SHARE = 0.94
 #: More ribbons than this are thinned together.
 _MAX_ALONE = 64
 
@@ -24,7 +28,8 @@ _MAX_ALONE = 64
 def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
     """`items` with ribbons replaced by their centre lines, stroked in the colour of the fill.
 
-    Dabs as narrow as the ribbons become short lines, if most of the narrow area is ribbons.
+    Dabs, short lines as narrow as the ribbons, are thinned too, if enough of the narrow area
+    is ribbons.
     """
     candidates = [i for i, item in enumerate(items) if item.fill and not item.stroke]
     if not candidates:
@@ -33,23 +38,26 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
     if frame is None:
         return items
     scale, left, top = frame
-    narrow = []
-    for i in candidates:
-        ribbon = _measure(i, items[i], scale, left, top)
-        if ribbon is not None:
-            narrow.append(ribbon)
-    elongated = [r for r in narrow if r.area >= _MIN_ELONGATION * r.radius**2]
-    if 2 * sum(r.area for r in elongated) < sum(r.area for r in narrow) or not elongated:
+    measured = [(i, _measure(i, items[i], scale, left, top)) for i in candidates]
+    narrow = [ribbon for _, ribbon in measured if ribbon is not None]
+    has_page = any(ribbon is None and items[i].fill != WHITE for i, ribbon in measured)
+    if not has_page and len({items[ribbon.number].fill == WHITE for ribbon in narrow}) > 1:
+        return items  # white shapes are the insides of dark ones
+    elongated = [r for r in narrow if r.is_long]
+    n_narrow_px = sum(r.area for r in narrow)
+    if not elongated or sum(r.area for r in elongated) < _LONG_SHARE * n_narrow_px:
         return items
     replaced = list(items)
     together = len(elongated) > _MAX_ALONE
     groups: dict[object, list[_Ribbon]] = {}
     for ribbon in narrow:
-        if not together and ribbon.area < _MIN_ELONGATION * ribbon.radius**2:
-            line = _dab(items[ribbon.number].points)
-            replaced[ribbon.number] = _stroked(items[ribbon.number], [line], ribbon, scale)
-            continue
         item = items[ribbon.number]
+        if not together and not ribbon.is_long:
+            dabs = [_dab(item.points[a:b]) for a, b in pairwise(item.starts.tolist())]
+            lines = [line for line in dabs if line is not None]
+            if len(lines) == len(dabs):
+                replaced[ribbon.number] = _stroked(item, lines, ribbon, scale)
+            continue
         alike = (item.fill, item.clip.rectangle, tuple(map(id, item.clip.regions)))
         groups.setdefault(alike if together else ribbon.number, []).append(ribbon)
     dropped: set[int] = set()
@@ -106,8 +114,12 @@ def _measure(number: int, item: Item, scale: float, left: float, top: float) -> 
     if area == 0:
         return None
     radius = float(cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3).max())
-    is_narrow = radius <= _JOINT * _MAX_WIDTH_PX / 2 and 2 * area <= _MAX_WIDTH_PX * perimeter
-    return _Ribbon(number, mask, int(low[0]), int(low[1]), area, radius) if is_narrow else None
+    if radius > _JOINT * _MAX_WIDTH_PX / 2 or 2 * area > _MAX_WIDTH_PX * perimeter:
+        return None
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]  # the first one is the ground
+    is_long = areas[areas >= _MIN_ELONGATION * radius**2].sum() >= _LONG_SHARE * area
+    return _Ribbon(number, mask, int(low[0]), int(low[1]), area, radius, bool(is_long))
 
 
 class _Ribbon(NamedTuple):
@@ -117,17 +129,21 @@ class _Ribbon(NamedTuple):
     top: int
     area: int
     radius: float
+    is_long: bool  # it has long pieces, beside dots and dashes
 
 
-def _dab(points: Points) -> Points:
-    """A line along a small blob, as far from its ends as from its sides."""
-    middle = (points.min(axis=0) + points.max(axis=0)) / 2
-    centred = points - middle
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    along, across = centred @ axes[0], centred @ axes[1]
-    half = max(0.0, float(np.ptp(along) - np.ptp(across)) / 2)
-    line: Points = middle + np.outer([-half, half], axes[0])
-    return line
+def _dab(points: Points) -> Points | None:
+    """A line along a small blob, as far from its ends as from its sides; None for other shapes."""
+    import cv2
+
+    middle, sides, degrees = cv2.minAreaRect(points.astype(np.float32))
+    width, length = sorted(sides)
+    area = cv2.contourArea(points.astype(np.float32))
+    if area < _DAB_SHARE * width * (length - width + np.pi / 4 * width):
+        return None
+    angle = np.radians(degrees + (90 if sides[1] > sides[0] else 0))
+    half = (length - width) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    return middle + np.array([-half, half])
 
 
 def _stroked(item: Item, lines: list[Points], ribbon: _Ribbon, scale: float) -> Item:
