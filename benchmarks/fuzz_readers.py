@@ -44,7 +44,7 @@ LINES_AND_RECORDS = ("ndjson", "raw", "bin")
 #: What is said of a file of lines or records as a whole, without a place in it.
 WHOLE = (
     "there is no drawing in the file", "the file is empty", "unknown file format",
-    "damaged gzip stream", "a truncated or damaged", "the file ends inside an array",
+    "damaged gzip stream", "a truncated or damaged", "UTF-16 text", "the file ends inside an array",
     "there is text after the array", "there is no column", "this is a", "the file holds only",
     "a CSV file",
 )  # fmt: skip
