@@ -156,18 +156,18 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
         suggest_categories(gallery, where)
 
 
-def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Query]:
+def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_SearchQuery]:
     """A query for each drawing of QUERY; a single one with `like` or `unlike`."""
     queries = read_queries([query])
     if not like and not unlike:
-        return [_Query((one,)) for one in queries]
+        return [_SearchQuery((one,)) for one in queries]
     more = read_queries(like) if like else []
     less = read_queries(unlike) if unlike else []
-    return [_Query((*queries, *more), tuple(less))]
+    return [_SearchQuery((*queries, *more), tuple(less))]
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class _SearchQuery:
     """Drawings that the hits should be like, and drawings that they should be unlike."""
 
     more: tuple[Query, ...]
@@ -202,7 +202,7 @@ class _Query:
 def _search_with_names(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
-    query: _Query,
+    query: _SearchQuery,
     k: int,
     where: dict[str, Any],
 ) -> garabato.Hits:
@@ -214,7 +214,7 @@ def _search_with_names(
 def _search(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
-    query: _Query,
+    query: _SearchQuery,
     k: int,
     diverse: bool,
     per_category: int | None,
@@ -238,7 +238,7 @@ def _search(
 
 
 def _voters(
-    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _Query, where: dict[str, Any]
+    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _SearchQuery, where: dict[str, Any]
 ) -> garabato.Hits:
     if not query.is_combined:
         return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
@@ -251,7 +251,7 @@ def _voters(
 class _Result:
     """The hits of a query; `votes` are the gallery's, empty if its categories are the encoder's."""
 
-    query: _Query
+    query: _SearchQuery
     found: garabato.SearchResult
     took_ms: float
     votes: list[garabato.CategoryVote]

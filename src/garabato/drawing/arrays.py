@@ -107,6 +107,13 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
     return points.astype(np.float32), starts
 
 
+def ranges(firsts: IntArray, counts: IntArray) -> IntArray:
+    """firsts[0], firsts[0] + 1, ... (counts[0] of them), firsts[1], ...: (sum of counts,)."""
+    before = np.cumsum(counts) - counts
+    joined: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
+    return joined
+
+
 def _row_lengths(stroke: Any) -> list[int]:
     """The length of each row; -1 for anything that is not a row."""
     try:

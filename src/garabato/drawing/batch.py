@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from garabato.drawing.arrays import GRID, BoolArray, ByteArray, FloatArray, IntArray
+from garabato.drawing.arrays import GRID, BoolArray, ByteArray, FloatArray, IntArray, ranges
 from garabato.drawing.drawing import Details, Drawing, list_drawings
 from garabato.errors import DrawingError
 
@@ -384,8 +384,7 @@ def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
     """Members of the ranges `starts[r]:starts[r + 1]` for r in rows, and their new starts."""
     lengths = starts[rows + 1] - starts[rows]
     new_starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    members = np.arange(new_starts[-1]) + np.repeat(starts[rows] - new_starts[:-1], lengths)
-    return members, new_starts
+    return ranges(starts[rows], lengths), new_starts
 
 
 def _digest(content: bytes) -> hashlib.blake2b:

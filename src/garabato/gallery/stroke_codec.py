@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import BoolArray, Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing.arrays import ranges
 
 _BITMAP = 0
 _TRACED = 128
@@ -136,20 +137,13 @@ def _pack_narrow(batch: DrawingBatch) -> pa.Array:
     packed[firsts] = np.where(batch.has_order, 1, 1 | _TRACED)
     packed[firsts + 1] = n_strokes
     counts = np.diff(starts[batch.drawing_starts[0] : batch.drawing_starts[-1] + 1])
-    packed[_ranges(firsts + 2, n_strokes)] = counts
-    xs = _ranges(firsts + 2 + n_strokes, n_points)
+    packed[ranges(firsts + 2, n_strokes)] = counts
+    xs = ranges(firsts + 2 + n_strokes, n_points)
     packed[xs] = batch.points[first:last, 0]
     packed[xs + np.repeat(n_points, n_points)] = batch.points[first:last, 1]
     offsets = np.concatenate([[0], ends]).astype(np.int32)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(packed)]
     return pa.Array.from_buffers(pa.binary(), len(batch), buffers)
-
-
-def _ranges(firsts: IntArray, counts: IntArray) -> IntArray:
-    """firsts[0], firsts[0] + 1, ... (counts[0] of them), firsts[1], ...: (sum of counts,)."""
-    before = np.cumsum(counts) - counts
-    ranges: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
-    return ranges
 
 
 def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray, bool | None] | None]:
@@ -166,14 +160,14 @@ def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray, bool | 
     n_strokes = data[firsts + 1].astype(np.int64)
     if (lengths < 2 + n_strokes).any():
         raise ValueError("these bytes are not a packed drawing")
-    counts = data[_ranges(firsts + 2, n_strokes)]
+    counts = data[ranges(firsts + 2, n_strokes)]
     n_before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     first_strokes = np.cumsum(n_strokes) - n_strokes
     first_points = n_before[first_strokes]
     n_points = n_before[first_strokes + n_strokes] - first_points
     if (lengths != 2 + n_strokes + 2 * n_points).any():
         raise ValueError("these bytes are not a packed drawing")
-    starts = n_before[_ranges(first_strokes, n_strokes + 1)]
+    starts = n_before[ranges(first_strokes, n_strokes + 1)]
     starts -= np.repeat(first_points, n_strokes + 1)
     coordinates = data[ends[0] : ends[-1]].astype(np.float32)
     first_xs = firsts + 2 + n_strokes - ends[0]
