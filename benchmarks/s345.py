@@ -14,7 +14,7 @@ def run(context: harness.Context) -> list[harness.Row]:
     train = ["--preset", "shipped", "--minutes", str(MINUTES)]
     found = measured("s345", context.source, [*prepare, "--seed", "0"], train)
     partial = found["partial_top1"]
-    beside = "doodleNet, 50,000 drawings a category: 73.0 / 93.5 %"
+    beside = "doodleNet, 50,000 drawings per category: 73.0 / 93.5 %"
     return [
         harness.Row("S345 test top-1", "%", [found["top1"]], 0.72, at_least=True, note=beside),
         harness.Row("S345 test top-5", "%", [found["top5"]], 0.91, at_least=True),

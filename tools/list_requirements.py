@@ -1,4 +1,4 @@
-"""List what garabato needs at run time, a requirement a line, as pip takes it with -r.
+"""List what garabato needs at run time, one per line, as pip takes it with -r.
 
     python tools/list_requirements.py serve milvus
 

@@ -112,8 +112,8 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
         (
             "exact search in memory",
             f"{p50 * N / million.n:.0f} ms at most",
-            f"{p50:.1f} ms for {million.n:,}: at most proportional to the drawings, whatever the "
-            "cores",
+            f"{p50:.1f} ms for {million.n:,}: grows at most in proportion to the drawings, with "
+            "any number of cores",
         ),
     ]
     if ten_million is not None:
@@ -124,7 +124,7 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
             f"From `{million.command}`, measured on {million.cores} cores ({million.cpu}). A "
             f"gallery of up to {EXACT_UP_TO:,} drawings is held in memory if it takes at most "
             f"{MEMORY_SHARE:.0%} of it; larger ones are searched by an index on disk. The rows "
-            "about memory say what holding all drawings would take.\n",
+            "on memory show what it would take to hold all drawings.\n",
             "| what | fifty million | computed from |",
             "| --- | ---: | --- |",
             *(f"| {what} | {value} | {how} |" for what, value, how in rows),
@@ -253,7 +253,7 @@ def _timed(milvus: Measured, n_segments: float) -> list[tuple[str, str, str]]:
         (
             f"search, {CLUSTER_CORES} cores",
             f"{p50 * max(1, n_segments / CLUSTER_CORES):.0f} ms",
-            f"{p50:.1f} ms (99 of 100: {p99:.1f} ms) for {milvus.n:,}, recall@10 "
+            f"{p50:.1f} ms (99th percentile: {p99:.1f} ms) for {milvus.n:,}, recall@10 "
             f"{milvus['recall@10']:.3f}; {n_segments:.0f} segments, one core each",
         ),
     ]

@@ -120,7 +120,7 @@ def rows(result: dict[str, Any]) -> str:
 
 
 def first_tasks(result: dict[str, Any]) -> str:
-    """One way to do a task a row."""
+    """A row for each way to do a task."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for row in result["rows"]:
         task, who, what = row["what"].split(": ")

@@ -1,4 +1,4 @@
-"""The command line: one file a command, imported only when that command runs."""
+"""The command line: one file per command, imported only when that command runs."""
 
 from garabato.cli.group import COMMANDS, main
 

@@ -135,7 +135,7 @@ class TrainingNotes:
         self._printed: set[str] = set()
 
     def print(self, notes: Iterable[str]) -> None:
-        """Print those of `notes` that are new."""
+        """Print the `notes` that are new."""
         for note in notes:
             if note not in self._printed:
                 stderr.print(f"note: {note}")

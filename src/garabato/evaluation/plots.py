@@ -29,7 +29,7 @@ _DPI = 100
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a page and its plots; `first` and `second` are those of two series."""
+    """Colours of a page and its plots; `first` and `second` are for two series."""
 
     page: str
     ink: str

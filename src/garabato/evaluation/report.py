@@ -1,6 +1,6 @@
 """The report of an evaluation: a folder with an HTML page, its pictures and a JSON file.
 
-The page sets the results beside the log of the training and those of the reference project.
+The page shows the results beside the training log and the results of the reference project.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ _TGA = re.compile(rb".\0[\x01-\x03\x09-\x0b]\0{5}.{8}[\x08\x10\x18\x20]", re.DOT
 _MIN_PROOF_BYTES = 4
 _DXF = re.compile(rb"(999\s[^\n]*\n\s*)*0\s+SECTION\s")
 _OBSIDIAN = re.compile(rb"---\s*\n(?:[^\n]*\n){0,20}?excalidraw-plugin:")
-#: Brands of ISO media files that hold pictures are those of `formats.picture`.
+#: ISO media files whose brands are not listed in `formats.picture`.
 _VIDEO = re.compile(rb"\0\0..ftyp", re.DOTALL)
 #: First elements of documents that servers send instead of a file.
 _ERROR_ROOTS = {"error", "errors", "errorresponse", "response", "listbucketresult"}
@@ -224,7 +224,7 @@ BY_APPEARANCE = (
     Format("SVG", svg.looks_like, lambda source, _: svg.read(source)),
     Format("JSON tables of pandas", json_document.looks_like_table, json_document.read_table),
     Format("JSON", json_document.looks_like, json_document.read),
-    Format("ndjson (one JSON object a line)", _is_text, ndjson.read, suffix=".ndjson"),
+    Format("ndjson (one JSON object per line)", _is_text, ndjson.read, suffix=".ndjson"),
     Format(".bin (Quick, Draw! binary)", binary.looks_like, binary.read, suffix=".bin"),
 )
 

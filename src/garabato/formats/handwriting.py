@@ -1,7 +1,7 @@
 """Handwriting files: InkML (W3C) and Xournal++ (.xopp).
 
     <ink><trace>10 0, 9 14, 8 28</trace> ...</ink>                        InkML: one drawing
-    <xournal><page><layer><stroke>10 0 9 14 ...</stroke> ...</xournal>    Xournal++: one a page
+    <xournal><page><layer><stroke>10 0 9 14 ...</stroke> ...</xournal>    Xournal++: one per page
 
 Sources: https://www.w3.org/TR/InkML/ and https://xournalpp.github.io/developer/file-format/.
 """

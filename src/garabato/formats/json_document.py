@@ -3,7 +3,7 @@
     [{"word": "cat", "drawing": [[[x, ...], [y, ...]], ...]}, ...]     objects as in ndjson
     [[[[x, ...], [y, ...]], ...], ...]                                 drawings
     [[[x, ...], [y, ...]], ...]                                        the strokes of one drawing,
-                                                                       or one such array a line
+                                                                       or one such array per line
     {"drawings": [...]}                                                an array in an object
     {"word": "cat",
      "drawing": ...}                                                   objects, one or more
@@ -95,13 +95,13 @@ def read_table(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one.
 
     Raises FormatError for files of more than 32 MiB, which are held in memory. Files with one
-    object a line whose first line is longer than their head are read as ndjson.
+    object per line whose first line is longer than their head are read as ndjson.
     """
     start = source.read(MAX_TABLE_BYTES + 1)
     source = source.with_put_back(start)
     if _LINES.match(start):
         return ndjson.read(source, reject)
-    remedy = 'write one object a line (pandas: orient="records", lines=True)'
+    remedy = 'write one object per line (pandas: orient="records", lines=True)'
     document = load_object(source, MAX_TABLE_BYTES, remedy)
     return in_batches(_table_drawings(document, source, reject))
 

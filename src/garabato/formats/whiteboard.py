@@ -1,8 +1,8 @@
 """Excalidraw (.excalidraw, .excalidrawlib) and tldraw (.tldr) files: what was drawn on a canvas.
 
 Freehand strokes, lines and arrows, and the outlines of rectangles, diamonds and ellipses; text,
-pictures and whatever is deleted or invisible are left out. Excalidraw: one drawing a file (or a
-copy of the clipboard), or one for each item of a library. tldraw: one drawing a page, of files
+pictures and whatever is deleted or invisible are left out. Excalidraw: one drawing per file (or
+copy of the clipboard), or one for each item of a library. tldraw: one drawing per page, of files
 (`records`) and snapshots (`store`); not of its first version, whose files tldraw itself converts.
 Sources: https://docs.excalidraw.com/docs/codebase/json-schema and
 https://github.com/tldraw/tldraw/tree/main/packages/tlschema.

@@ -438,7 +438,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def _columns(self) -> tuple[str, ...]:
-        """COLUMNS, and those of DETAILS that this gallery has."""
+        """COLUMNS, and the DETAILS that this gallery has."""
 
     @abstractmethod
     def _version(self) -> Hashable:

@@ -58,7 +58,7 @@ class Nearest(NamedTuple):
 
     @classmethod
     def of(cls, found: Sequence[tuple[pa.Table, FloatArray]]) -> Nearest:
-        """Join the rows and scores of the queries, of which there is at least one."""
+        """Join the rows and scores of one or more queries."""
         tables, scores = zip(*found, strict=True)
         counts = np.array([len(each) for each in scores], np.int64)
         return cls(pa.concat_tables(tables), np.concatenate(scores), counts)
@@ -87,7 +87,7 @@ def details_schema() -> pa.Schema:
 
 
 def described_by(names: Collection[str]) -> tuple[str, ...]:
-    """COLUMNS, and those of DETAILS that are among `names`."""
+    """COLUMNS, and the DETAILS that are among `names`."""
     return (*COLUMNS, *(name for name in DETAILS if name in names))
 
 

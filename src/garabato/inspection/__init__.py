@@ -1,4 +1,4 @@
-"""What is in a data set or a folder of drawings."""
+"""Inspection: counts what a data set or a folder of drawings holds."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class SkFast(Model):
     than others each category is expected. Training leaves it at 0.
 
     For images of four channels (see `RenderSpec.path`) the network has a stroke branch: its logits
-    are added to those of the image with a learned weight, one for drawings with a known stroke
+    are added to the logits of the image with a learned weight, one for drawings with a known stroke
     order and one for the others.
     """
 

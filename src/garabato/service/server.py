@@ -169,7 +169,7 @@ def log_config() -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time (UTC), level, logger, message, and the fields of `extra`."""
+    """One JSON object per record: time (UTC), level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {

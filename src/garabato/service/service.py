@@ -1,4 +1,4 @@
-"""What all routes share while the service runs: the encoder, the galleries, threads."""
+"""The state that all routes share: the encoder, the galleries, threads."""
 
 from __future__ import annotations
 

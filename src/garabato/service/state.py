@@ -1,4 +1,4 @@
-"""The files that a service keeps beside a gallery (reports, taught categories); its progress."""
+"""State of a service: files beside a gallery (reports, taught categories), background progress."""
 
 from __future__ import annotations
 

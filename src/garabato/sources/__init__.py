@@ -1,4 +1,4 @@
-"""Where drawings come from."""
+"""Sources of drawings: folders, Google's bucket, the starter set, icon sets."""
 
 from garabato.sources.folder import CategoryFrom, FolderSource
 from garabato.sources.source import Source, open_source

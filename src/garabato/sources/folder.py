@@ -45,7 +45,7 @@ PICTURE_SUFFIXES = (
     ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".xoj", ".pdf",
 )  # fmt: skip
 
-#: Prefixes of downloaded files: Google's, and with hyphens those of browsers.
+#: Prefixes of downloaded files: Google's, and browsers' (with hyphens).
 _PREFIX = re.compile(
     r"(quickdraw[-_]dataset[-_])?"
     r"(full[-_ ](simplified|raw|binary|numpy[-_ ]bitmap)|sketchrnn)[-_ ]",
@@ -121,7 +121,7 @@ class FolderSource:
         self._keep_originals = keep_originals
         self._from = category_from
         self._warned: set[Path] = set()
-        #: Tables with several categories, and those of them that are sorted.
+        #: Tables with several categories, and the ones that are sorted.
         self._mixed: set[Path] = set()
         self._sorted: dict[Path, SortedTable] = {}
         self._files = self._by_category(self._find())

@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 def check_source(given: object) -> None:
-    """Raise InputError, which says how to open one, for what is not a source."""
+    """Raise InputError, which says how to open a source, for anything else."""
     if not (hasattr(given, "read") and hasattr(given, "categories")):
         raise InputError(
             f"this {type(given).__name__} is not a source of drawings; open one with "

@@ -270,7 +270,7 @@ def image_size_px(config: TrainConfig, progress: float) -> int:
 
 
 class TimeBudget:
-    """`minutes` for the whole training, of which `finish_s` are wanted after the last step.
+    """`minutes` for the whole training, including `finish_s` after the last step.
 
     The network tells `n_categories` apart. With `from_scratch`, it starts from random weights;
     others are useful from the start.

@@ -1,4 +1,4 @@
-"""What a training runs on: its device, PyTorch's threads, and torchrun's processes (DDP)."""
+"""The hardware of a training: its device, PyTorch's threads, and torchrun's processes (DDP)."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ What a browser shows is what counts. Outlines stand for filled shapes, centre li
 for ribbons that are strokes drawn as fills; text and pictures are skipped. Nothing external is ever
 fetched, and documents made to do harm cost bounded time and memory.
 
-Of our own making, because libraries either paint an SVG as pixels or parse its paths; none tells
-which lines can be seen.
+garabato does this itself because libraries either paint an SVG as pixels or parse its paths; none
+tells which lines are visible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Middleware for every route: size and time limits, security headers, one log line a request."""
+"""Middleware for every route: size and time limits, security headers, one log line per request."""
 
 from __future__ import annotations
 

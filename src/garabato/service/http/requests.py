@@ -1,4 +1,4 @@
-"""Request bodies. The OpenAPI document is made from these models and those of `responses`."""
+"""Request bodies. The OpenAPI document is made from these models and `responses`."""
 
 from __future__ import annotations
 

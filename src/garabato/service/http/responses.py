@@ -1,4 +1,4 @@
-"""Response bodies. The OpenAPI document is made from these models and those of `requests`."""
+"""Response bodies. The OpenAPI document is made from these models and `requests`."""
 
 from __future__ import annotations
 

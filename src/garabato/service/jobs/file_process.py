@@ -6,8 +6,8 @@ reads files from stdin and replies on stdout. A message is its length (8 bytes, 
 by its bytes. The process ends when stdin ends, when a file takes too much processor time (the
 kernel kills it), and after a file that made it much larger.
 
-For one drawing a file, compiled kernels are not worth the time it takes to load them, let alone to
-compile them: the caller sets NUMBA_DISABLE_JIT.
+For one drawing per file, compiled kernels are not worth the time it takes to load them, let alone
+to compile them: the caller sets NUMBA_DISABLE_JIT.
 """
 
 from __future__ import annotations
