@@ -10,7 +10,7 @@ import numpy as np
 from garabato.drawing import ByteArray, FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
-from garabato.gallery.embeddings import Embeddings, Progress
+from garabato.gallery.embeddings import CountProgress, Embeddings
 from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.filters import Where
 from garabato.render import RenderSpec, render_batch
@@ -41,7 +41,7 @@ def find_duplicates(
     *,
     above: float = 0.995,
     where: Where | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> list[DuplicatePair]:
     """Find all pairs of nearly identical drawings, most similar first.
 

@@ -42,7 +42,7 @@ _MIN_EXTENT = 1e-6
 _EPOCHS_AT_ONCE = 10
 
 #: `progress(stage, done, total)`.
-Progress = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 
 #: How close a sum of memberships comes to its target, and the most bisections until it does.
 _TOLERANCE, _N_BISECTIONS = 1e-5, 64
@@ -87,7 +87,9 @@ class Projection:
             ) from None
 
 
-def map_gallery(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
+def map_gallery(
+    gallery: Gallery, *, seed: int = 0, progress: StageProgress | None = None
+) -> Projection:
     """Place all drawings of a gallery on a map, similar ones close together.
 
     100,000 drawings take about 25 s of processor time. The same gallery and `seed` give the same
@@ -99,7 +101,7 @@ def map_gallery(gallery: Gallery, *, seed: int = 0, progress: Progress | None = 
     return Projection(drawings.key_ids, *_scale(coordinates))
 
 
-def lay_out(drawings: Embeddings, *, seed: int, progress: Progress) -> FloatArray:
+def lay_out(drawings: Embeddings, *, seed: int, progress: StageProgress) -> FloatArray:
     """Coordinates (N, 2) float32 of N drawings, in no fixed range."""
     if len(drawings) < _MIN_FOR_LAYOUT:
         return _principal_components(drawings.embeddings)

@@ -9,7 +9,7 @@ import numpy as np
 
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
-from garabato.gallery.embeddings import Progress
+from garabato.gallery.embeddings import CountProgress
 from garabato.gallery.filters import Where
 
 
@@ -33,7 +33,7 @@ def find_odd(
     *,
     k: int = 10,
     where: Where | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> list[OddDrawing]:
     """Find drawings whose `k` nearest neighbours mostly have one other category.
 

@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 
 from garabato.analysis.category import summarize_category
-from garabato.analysis.map import Progress, map_gallery
+from garabato.analysis.map import StageProgress, map_gallery
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.encoder import Encoder
 from garabato.encoder.few_shot import added_weights
@@ -95,7 +95,7 @@ def export_web(
     *,
     gallery: Gallery | None = None,
     per_category: int = PER_CATEGORY,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> ExportedPage:
     """Write a page for any static web host into `folder`, atomically.
 
@@ -234,7 +234,7 @@ class WebGallery:
         strokes = b"".join(strokes_as_bytes(drawing) for drawing in self.drawings)
         (folder / "strokes.bin.zst").write_bytes(_compress(strokes))
 
-    def write_views(self, folder: Path, gallery: Gallery, progress: Progress) -> None:
+    def write_views(self, folder: Path, gallery: Gallery, progress: StageProgress) -> None:
         """Write category_pages.json.zst and map.json.zst, from a gallery with the same drawings."""
         row_of = {drawing.key_id: row for row, drawing in enumerate(self.drawings)}
 
@@ -316,7 +316,7 @@ def _browser_packages() -> list[Path]:
     return files
 
 
-def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
+def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: StageProgress) -> None:
     source = open_source(STARTER)
     n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
     for batch in first_of_each(source, per_category):

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GarabatoError, InputError
-from garabato.gallery.embeddings import Embeddings, Progress
+from garabato.gallery.embeddings import CountProgress, Embeddings
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
 from garabato.gallery.records import (
@@ -312,7 +312,7 @@ class Gallery(ABC):
         yield from self._scan_shown(parse_where(where), names)
 
     def embeddings(
-        self, *, where: Where | None = None, progress: Progress | None = None
+        self, *, where: Where | None = None, progress: CountProgress | None = None
     ) -> Embeddings:
         """All drawings, or those that pass `where`, held in memory to find the true nearest
         neighbours of each, even if `search` is approximate.

@@ -20,7 +20,7 @@ AT_ONCE = 16_384
 _FIRST = 8
 
 #: `progress(n_done, n)`, in drawings.
-Progress = Callable[[int, int], None]
+CountProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Embeddings:
         batches: Iterable[pa.RecordBatch],
         dim: int,
         n_expected: int,
-        progress: Progress | None = None,
+        progress: CountProgress | None = None,
     ) -> Embeddings:
         """Read rows with key_id, category and embedding (`dim` numbers), about `n_expected`."""
         key_ids: list[str] = []
@@ -69,7 +69,7 @@ class Embeddings:
             self.embeddings[rows],
         )
 
-    def nearest(self, k: int, progress: Progress | None = None) -> tuple[IntArray, FloatArray]:
+    def nearest(self, k: int, progress: CountProgress | None = None) -> tuple[IntArray, FloatArray]:
         """The rows (N, k) of the k nearest neighbours of each drawing, best first, and their cosine
         similarities (N, k) float32. There are N - 1 columns if k is larger."""
         report_progress = progress or (lambda n_done, n: None)
@@ -91,7 +91,7 @@ class Embeddings:
         return neighbours, scores
 
     def pairs(
-        self, least: float, progress: Progress | None = None
+        self, least: float, progress: CountProgress | None = None
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
         """Yield the pairs of rows with a cosine similarity of at least `least`, each once.
 

@@ -22,7 +22,7 @@ from garabato.drawing.batch import regrouped
 from garabato.errors import InputError, check_choice
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
-from garabato.gallery.embeddings import Progress
+from garabato.gallery.embeddings import CountProgress
 from garabato.gallery.rows import without_invalid_times
 from garabato.host.machine import cache_folder
 from garabato.ingest.ray_cluster import RayWorkers
@@ -50,7 +50,7 @@ def index(
     runner: Runner = "local",
     strict: bool = False,
     report: ReadReport | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> Filled:
     """Embed `drawings` and store them in `gallery`; drawings it already holds are skipped.
 
