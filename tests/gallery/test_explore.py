@@ -232,6 +232,37 @@ def test_a_drawing_among_another_category_is_odd(plane):
     assert find_odd(gallery, k=3, where={"category": "cat"}) == []
 
 
+def test_odd_drawings_are_sorted_by_own_and_then_by_other_neighbours(plane):
+    alone = [at(2, "cat", "z"), *(at(d, "dog") for d in (0, 1, 3, 4))]
+    beside_a_bird = [at(62, "cat", "y"), at(64, "bird", "y"), *(at(d, "dog") for d in (60, 61, 63))]
+    two = [at(120, "cat", "x"), at(121, "cat", "x"), *(at(d, "dog") for d in (122, 123, 124))]
+    found = find_odd(plane([*two, *beside_a_bird, *alone]), k=4)
+    assert [(odd.key_id, odd.agreement) for odd in found] == [
+        ("z@2", 0),
+        ("y@62", 0),
+        ("y@64", 0),
+        ("x@120", 0.25),
+        ("x@121", 0.25),
+    ]
+    assert found[0].neighbours[2:] in (("@0", "@4"), ("@4", "@0"))
+
+
+def test_half_of_the_neighbours_do_not_make_a_drawing_odd(plane):
+    gallery = plane([at(0, "cat"), at(1, "dog"), at(2, "dog"), at(3, "bird"), at(4, "cat")])
+    assert find_odd(gallery, k=4) == []
+
+
+def test_a_k_beyond_the_gallery_counts_all_other_drawings(plane):
+    gallery = plane([at(0, "cat"), at(1, "cat"), at(2, "dog"), at(3, "dog"), at(4, "dog")])
+    assert [(odd.key_id, odd.agreement) for odd in find_odd(gallery)] == [
+        ("@0", 0.25),
+        ("@1", 0.25),
+    ]
+    assert find_odd(plane([]), where={"key_id": ["@0"]}) == []
+    with pytest.raises(InputError, match="k must be at least 1, not 0"):
+        find_odd(gallery, k=0)
+
+
 def test_categories_that_end_in_a_nul_are_others(plane):
     gallery = plane([*(at(d, "cat") for d in (0, 1, 2)), at(3, "cat\0")])
     assert [odd.key_id for odd in find_odd(gallery, k=3)] == ["@3"]
