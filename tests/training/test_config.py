@@ -12,7 +12,7 @@ import pytest
 
 from garabato.errors import TrainingError
 from garabato.training import TrainConfig, load_preset
-from garabato.training.config import read_config, to_toml
+from garabato.training.config import TimeBudget, read_config, to_toml
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,47 @@ def test_paths_are_stored_as_text(tmp_path: Path) -> None:
 def test_sizes_become_pairs_of_numbers() -> None:
     assert TrainConfig(sizes=[[0.5, 32]]) == TrainConfig(sizes=((0.5, 32),))
     assert replace(load_preset("skfast"), sizes=()).sizes == ()
+
+
+def test_a_time_budget_leaves_at_most_a_fifth_for_the_end() -> None:
+    budget = TimeBudget(10, finish_s=60, n_categories=5, from_scratch=True)
+    assert (budget.seconds, budget.steps_s) == (600, 540)
+    assert [budget.share_done(s) for s in (0, 270, 540, 700)] == [0, 0.5, 1, 1]
+    assert TimeBudget(10, finish_s=300, n_categories=5, from_scratch=True).steps_s == 480
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "step", "rate", "from_scratch", "warns"),
+    [
+        (27.0, 10, 10.0, True, True),
+        (26.9, 10, 10.0, True, False),  # less than 5 % of the 540 s
+        (27.0, 9, 10.0, True, False),  # too few steps to tell
+        (135.0, 9, 10.0, True, True),  # but after a quarter of the time, any number will do
+        (134.9, 9, 10.0, True, False),
+        (27.0, 10, 20.0, True, False),  # 270 + 513 x 20 drawings, at least 10,000
+        (27.0, 10, 10.0, False, False),
+    ],
+)
+def test_a_time_too_short_is_forecast_when_the_rate_is_known(
+    elapsed_s: float, step: int, rate: float, from_scratch: bool, warns: bool
+) -> None:
+    budget = TimeBudget(10, finish_s=60, n_categories=5, from_scratch=from_scratch)
+    budget.forecast(elapsed_s, step=step, n_seen=270, rate=rate)
+    assert bool(budget.warning) is warns
+
+
+def test_the_forecast_says_how_many_minutes_are_enough() -> None:
+    budget = TimeBudget(10, finish_s=60, n_categories=5, from_scratch=True)
+    budget.forecast(27.0, step=10, n_seen=270, rate=10.0)
+    # 270 + 513 x 10 are 5,400 of 10,000 drawings; 10 min x 10,000 / 5,400 = 18.5 min
+    assert budget.warning == (
+        "the time is too short for a useful network: in 10 min, at 10 drawings/s, it will see "
+        "about 1,080 drawings of each category, and needs about 2,000; give it about 19 min"
+    )
+    budget.end(10_000)
+    assert budget.warning == ""
+    budget.end(9_000)
+    assert budget.warning == (
+        "the network saw only 1,800 drawings of each category in 10 min, and needs about 2,000 to "
+        "be useful; train for longer or on a faster machine"
+    )

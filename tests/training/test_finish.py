@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,19 @@ def test_few_held_out_drawings_are_unknown_and_these_are_unsure() -> None:
     unknown = [p for p in predictions if p.unknown]
     assert 0 < len(unknown) <= 0.03 * len(drawings)
     assert all(p.unsure for p in unknown)
+
+
+def test_a_deadline_is_divided_by_shares_of_the_time_left(monkeypatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("garabato.training.finish.time", SimpleNamespace(perf_counter=lambda: now))
+    deadline, n_done = Deadline(10), []
+    for share in (0.4, 0.5, 1.0, 1.0):  # 4 of 10 s, 3 of 6, all 3, and nothing is left
+        n_done.append(0)
+        for _ in deadline.limit(range(20), share=share):
+            n_done[-1] += 1
+            now += 1
+    assert n_done == [4, 3, 3, 1]
+    assert list(Deadline(None).limit(range(20), share=0.1)) == list(range(20))
 
 
 def sharpened(probabilities, temperature):
