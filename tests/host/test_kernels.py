@@ -1,6 +1,7 @@
 """Compiled kernels and their cache."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,55 +19,62 @@ print("numba.np.arraymath" in sys.modules, bool(mark_corners.dispatcher.stats.ca
 """
 
 
+def run(program, cache):
+    command = [sys.executable, "-c", program]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """The folder of the machine code that the first run stored, and what that run printed."""
+    folder = tmp_path_factory.mktemp("machine code")
+    return folder, run(_PROGRAM, folder)
+
+
 @pytest.fixture
-def run(tmp_path):
-    def run(program):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()
-
-    return run
+def cache(first_run, tmp_path):
+    """A copy of the stored machine code."""
+    return shutil.copytree(first_run[0], tmp_path / "cache")
 
 
-def test_cached_machine_code_is_used_without_preparing_the_compiler(run):
-    compiled, cached = run(_PROGRAM), run(_PROGRAM)
-    assert compiled == ["False False", "[True, False, True]", "True False"]
-    assert cached == ["False False", "[True, False, True]", "False True"]
+def test_cached_machine_code_is_used_without_preparing_the_compiler(first_run, cache):
+    assert first_run[1] == ["False False", "[True, False, True]", "True False"]
+    assert run(_PROGRAM, cache) == ["False False", "[True, False, True]", "False True"]
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-def test_damaged_machine_code_is_compiled_again(run, tmp_path, suffix):
-    run(_PROGRAM)
-    for file in tmp_path.rglob(f"*{suffix}"):
+def test_damaged_machine_code_is_compiled_again(cache, suffix):
+    damaged = list(cache.rglob(f"*{suffix}"))
+    assert damaged
+    for file in damaged:
         file.write_bytes(b"")
-    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
-    assert run(_PROGRAM) == ["False False", "[True, False, True]", "False True"]
+    assert run(_PROGRAM, cache) == ["False False", "[True, False, True]", "True False"]
+    assert run(_PROGRAM, cache) == ["False False", "[True, False, True]", "False True"]
 
 
-def test_kernels_run_although_their_machine_code_cannot_be_stored(run, tmp_path):
-    run(_PROGRAM)
-    for file in list(tmp_path.rglob("*.nbi")):
+def test_kernels_run_although_their_machine_code_cannot_be_stored(cache):
+    for file in list(cache.rglob("*.nbi")):
         file.unlink()
         file.mkdir()
     for _ in range(2):
-        assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
+        assert run(_PROGRAM, cache) == ["False False", "[True, False, True]", "True False"]
 
 
-def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(run):
-    run(_PROGRAM)
+def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(cache):
     more = _PROGRAM + (
         "points = points.astype(np.float64)\n"
         "print(mark_corners(points, np.array([0, 3]), np.array([1.0])).tolist())\n"
         "print(len(mark_corners.dispatcher.signatures))\n"
     )
-    assert run(more)[3:] == ["[True, False, True]", "2"]
+    assert run(more, cache)[2:] == ["False True", "[True, False, True]", "2"]
 
 
-def test_numbas_own_variable_leaves_all_kernels_to_python(monkeypatch, run):
+def test_numbas_own_variable_leaves_all_kernels_to_python(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     program = _PROGRAM[: _PROGRAM.rindex("print(")] + "print('numba' in sys.modules)\n"
-    assert run(program) == ["False False", "[True, False, True]", "False"]
+    assert run(program, tmp_path) == ["False False", "[True, False, True]", "False"]
 
 
 def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):
