@@ -119,6 +119,35 @@ def test_a_deadline_is_divided_by_shares_of_the_time_left(monkeypatch) -> None:
     assert list(Deadline(None).limit(range(20), share=0.1)) == list(range(20))
 
 
+class FooledByCopies:
+    """Always right about drawings, but takes varied copies of all of them for category 1."""
+
+    temperature, unsure_below, spec = 1.0, 0.5, RenderSpec(24)
+
+    def predict(self, drawings):
+        return self._sure_of(int(category) for category in drawings.categories)
+
+    def predict_images(self, images):
+        return self._sure_of([1] * len(images))
+
+    def _sure_of(self, categories):
+        return SimpleNamespace(probabilities=np.eye(2)[list(categories)] * 0.8 + 0.1)
+
+
+@pytest.mark.parametrize(("with_strange", "precision"), [(False, 1.0), (True, 0.75)])
+def test_the_unsure_threshold_counts_strongly_varied_copies(with_strange, precision) -> None:
+    sketches = make_drawings(["circle", "star"], 30, seed=0)
+    labels = np.repeat([0, 1], 30)
+    drawings = DrawingBatch.from_drawings(sketches).replace(categories=labels.astype(str).tolist())
+    for wanted, is_reached in ((precision, True), (precision + 0.01, False)):
+        encoder = FooledByCopies()
+        share = calibrate(
+            encoder, (drawings, labels), wanted, Deadline(None), with_strange=with_strange
+        )
+        assert share == 1
+        assert (encoder.unsure_below <= 1) is is_reached  # 60 of 60, or 90 of 120, are right
+
+
 def sharpened(probabilities, temperature):
     powers = probabilities ** (1 / temperature)
     return powers / powers.sum(axis=1, keepdims=True)

@@ -123,21 +123,6 @@ def test_every_loss_and_mixup_learn_sketches(dataset, tmp_path, changes) -> None
     assert (probabilities.argmax(1) == dataset.labels("test")).mean() > 0.3  # chance: 0.1
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"loss": "hinge"}, "unknown loss 'hinge'; choose one of softmax, arcface"),
-        ({"loss": "arcface", "mixup": 0.2}, "need loss = \"softmax\", not 'arcface'"),
-        ({"loss": "supcon", "teachers": ("shipped",)}, "not 'supcon'"),
-        ({"mixup": -1.0}, "mixup must be finite and at least 0, not -1"),
-        ({"teaching": 1.5}, r"teaching must be in \[0, 1\], not 1.5"),
-    ],
-)
-def test_incompatible_loss_settings_are_refused(changes, says) -> None:
-    with pytest.raises(TrainingError, match=says):
-        TrainConfig(**changes)
-
-
 def test_cosine_losses_need_a_network_with_cosine_logits(dataset, tmp_path) -> None:
     config = TrainConfig(model="sknet", loss="arcface", augment=AugmentSpec.none(), steps=1)
     with pytest.raises(TrainingError, match=r"logits are cosines \(skfast\), not sknet"):
