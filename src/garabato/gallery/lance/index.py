@@ -249,7 +249,7 @@ def probes_for(settings: IndexSettings, rank: float, *, is_common: bool = True) 
     return int(min(settings.n_clusters, math.ceil(settings.n_probes * farther)))
 
 
-def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
+def tune(table: Any, *, recall: float, n_queries: int = 100) -> list[Tuned]:
     """Find the fewest probes, at least MIN_PROBED, that reach a recall@10, and store them in the
     table.
 
@@ -260,7 +260,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     settings = read_settings(table)
     assert settings is not None
     n_rows = table.count_rows()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     offsets = np.sort(rng.choice(n_rows, min(n_queries, n_rows), replace=False)).tolist()
     stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
     queries = np.array(stored.to_pylist(), np.float32)
