@@ -58,10 +58,22 @@ def test_axes_may_point_to_the_left_or_upwards_and_numbers_be_hexadecimal(tmp_pa
     assert lists(path) == [[[[0, 255, 255], [0, 0, 255]]]]
 
 
-def test_traces_among_the_definitions_are_not_drawn(tmp_path):
-    defined = "<definitions><trace>0 0, 999 999</trace></definitions>"
-    path = write(tmp_path / "x.inkml", ink("0 0, 255 9", more=defined))
+@pytest.mark.parametrize(
+    "more",
+    [
+        "<definitions><trace>0 0, 999 999</trace></definitions>",
+        '<trace type="penUp">0 0, 999 999</trace>',
+    ],
+    ids=["definition", "pen above the paper"],
+)
+def test_traces_that_leave_no_ink_are_not_drawn(tmp_path, more):
+    path = write(tmp_path / "x.inkml", ink("0 0, 255 9", more=more))
     assert lists(path) == [[[[0, 255], [0, 9]]]]
+
+
+def test_a_star_repeats_a_value_and_other_channels_may_be_true_false_or_unknown(tmp_path):
+    path = write(tmp_path / "x.inkml", ink("10 0 T, 110 0 F, * 100 ?"))
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 255]]]]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -189,6 +201,11 @@ def test_a_page_on_which_all_is_whitened_out_is_no_drawing(tmp_path, background,
 def test_a_page_of_white_ink_alone_shows_it(tmp_path, background):
     path = pages(tmp_path / "x.xopp", [background, WHITE_INK, WHITEOUT.replace("90 90", "9 9")])
     assert lists(path) == [[[[0, 255], [0, 0]]]]
+
+
+def test_the_yellow_of_paper_is_paler_than_that_of_ink(tmp_path):
+    path = pages(tmp_path / "x.xopp", [YELLOW, INK.replace("black", "yellow"), BESIDE])
+    assert lists(path) == [[[[0, 230], [0, 230]], [[0, 255, 255], [0, 0, 128]]]]
 
 
 @pytest.mark.parametrize("background", [PDF, PICTURE, YELLOW, ""])

@@ -290,6 +290,7 @@ def test_a_prepared_data_set_of_bitmaps_is_read(tmp_path):
             "2017-03-03 00:13:20.123000 UTC",
         ),
         (pa.array([2**62], pa.timestamp("s")), None),
+        (pa.array([17_234], pa.date32()), "2017-03-09"),
         (pa.array([2**30], pa.date32()), None),
         (pa.array([None], pa.timestamp("ns")), None),
     ],
