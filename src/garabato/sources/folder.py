@@ -282,7 +282,7 @@ class FolderSource:
         if file not in self._sorted:
             n_before = report.n_read
             batches = _read_file(file, strict, report)
-            self._sorted[file] = SortedTable(batches, category_of(file, by_name=True))
+            self._sorted[file] = SortedTable(batches, category_of(file))
             report.n_read = n_before
         for batch in self._sorted[file].read(category):
             report.n_read += len(batch)
@@ -401,7 +401,7 @@ def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[Drawing
 
 def _own_categories(file: Path) -> set[str]:
     """The categories of the drawings in a file; the file's name for drawings without one."""
-    fallback = category_of(file, by_name=True)
+    fallback = category_of(file)
     quiet = ReadReport()
     return {
         own or fallback for batch in _read_file(file, False, quiet) for own in batch.categories
