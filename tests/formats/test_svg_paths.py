@@ -123,6 +123,15 @@ def test_a_rotated_ellipse_is_followed():
     assert abs(ys).max() == pytest.approx(40)
 
 
+def test_a_quarter_of_a_turned_ellipse_lies_on_it():
+    # half axes 20 and 10 around the origin, turned by 30 degrees, from one vertex to the next
+    (arc,) = flatten("M17.320508 10A20 10 30 0 1 -5 8.6602540", 99)
+    unturned = np.array(arc) * np.exp(-1j * np.pi / 6)
+    np.testing.assert_allclose((unturned.real / 20) ** 2 + (unturned.imag / 10) ** 2, 1, rtol=1e-6)
+    assert unturned.real.min() > -1e-6 < unturned.imag.min()
+    assert len(arc) > 5
+
+
 def test_arcs_without_radius_are_lines():
     assert _points("M0 0A0 10 0 0 1 5 5") == [[(0, 0), (5, 5)]]
     assert _points("M0 0A10 10 0 0 1 0 0") == [[(0, 0), (0, 0)]]
