@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pens import draw, key_ids, until, visible_box, wait_for_hits
 from playwright.sync_api import expect
@@ -85,6 +86,19 @@ def test_nearby_points_of_the_map_become_drawings(page):
     for _ in range(12):
         page.keyboard.press("-")
     until(page, f"({N_COLOURS})() !== {before}")
+
+
+def test_drawings_on_the_map_do_not_overlap(new_page):
+    page = new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_map(page)
+    page.wait_for_load_state("networkidle")
+    shown = [url.rpartition("/")[2] for url in asked if "/v1/drawings/" in url]
+    places = np.array([place_of(page, key_id) for key_id in shown])
+    gaps = np.linalg.norm(places[:, None] - places, axis=2)[np.triu_indices(len(places), 1)]
+    assert 8 <= len(shown) < 96
+    assert gaps.min() > 34  # the least side of a drawing
 
 
 def test_a_search_marks_its_neighbours_on_the_map(page):
@@ -183,6 +197,19 @@ def test_a_name_on_the_map_stands_at_a_drawing_of_its_category(page):
     ]
 
 
+def test_hiding_categories_numbers_no_list_anew(page):
+    # Chromium takes half a minute to hide 7,000 items that are numbered.
+    open_map(page)
+    page.get_by_role("searchbox", name="Find a category").fill("sta")
+    shown = page.locator(".index li:not([hidden])")
+    expect(shown).to_have_count(2)  # stairs, star
+    displays = page.evaluate(
+        "[...document.querySelectorAll('li')].map((item) => getComputedStyle(item).display)"
+    )
+    assert len(displays) >= 8
+    assert "list-item" not in displays
+
+
 def test_a_late_failure_does_not_show_on_another_category_page(page):
     page.evaluate("""() => {
       const ask = fetch;
@@ -215,6 +242,23 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     view.locator(".hit .look").first.click()
     wait_for_hits(page)
     expect(page.locator("#guess .name a")).to_have_text("star")
+
+
+def test_a_category_whose_drawings_are_all_shown_calls_none_of_them_typical(page):
+    server = page.url.partition("#")[0]
+    added = page.request.post(
+        f"{server}v1/drawings",
+        data={"key_id": "only", "drawing": sketch("star", 5).to_lists(), "category": "only one"},
+    )
+    assert added.status == 201
+    try:
+        page.goto(f"{server}#/category/only%20one")
+        view = page.locator("#category")
+        expect(view.locator(".hit")).to_have_count(1)
+        expect(view.get_by_role("heading", level=2).first).to_have_text("All")
+        expect(view.get_by_role("heading", name="Typical")).to_have_count(0)
+    finally:
+        page.request.delete(f"{server}v1/drawings/only")
 
 
 def test_a_drawing_that_was_hidden_stays_hidden_when_more_are_shown(page):

@@ -9,6 +9,7 @@ import {Hits} from "./hits.js";
 
 /** Drawings that "See all" and "More" show. */
 const N_A_PAGE = 48;
+const ALL = "All drawings of it in this gallery.";
 
 let visits = 0;
 
@@ -36,7 +37,8 @@ export async function enterCategory(name, counted) {
 
 function blocks(about) {
   const {typical, odd} = about;
-  const found = [grid("Typical", "The most common ways to draw it.", typical)];
+  const isAll = about.n_drawings === typical.length;
+  const found = [isAll ? grid("All", ALL, typical) : grid("Typical", "The most common ways to draw it.", typical)];
   if (odd.length) found.push(grid("Odd", "The drawings least like the others.", odd));
   if (about.confused_with) found.push(confusions(about));
   if (about.n_drawings > typical.length + odd.length) found.push(everyDrawing(about));
@@ -70,7 +72,7 @@ function everyDrawing({category: name, n_drawings: n}) {
     }
     more.disabled = false;
   }
-  return block("All", "All drawings of it in this gallery.", element("div", {class: "every"}, grid, error, more));
+  return block("All", ALL, element("div", {class: "every"}, grid, error, more));
 }
 
 function confusions({confused_with: others}) {

@@ -12,7 +12,6 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const button = (attributes, ...children) => element("button", {type: "button", ...attributes}, ...children);
 
-/** A one-line text field. */
 export const textInput = (attributes) =>
   element("input", {type: "text", maxlength: 100, autocomplete: "off", autocapitalize: "none", ...attributes});
 

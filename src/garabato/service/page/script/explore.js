@@ -14,7 +14,6 @@ const RETRY_MS = 3000;
 
 let view = null;
 
-/** Show the map, created on the first visit. */
 export function enterExplore(counted) {
   document.title = "Explore: garabato";
   view ??= new Explore(byId("explore"), counted);
@@ -80,7 +79,7 @@ class Explore {
 
   #listCategories({categories: known}) {
     const items = known.map(({category: name, n_drawings: n}) => {
-      const dot = svg("circle", {cx: 5, cy: 5, r: 5});
+      const dot = svg("circle", {cx: 5, cy: 5, r: 4.5});
       this.#dots.set(name, dot);
       const only = () => this.#positions && this.#chart.only(this.#positions.categories.indexOf(name));
       const all = () => this.#chart.only(-1);

@@ -36,7 +36,6 @@ export class Guess {
     [this.#says, this.#name, this.#link, this.#bars] = [".says", ".name", ".name a", ".bars"].map((one) => section.querySelector(one));
   }
 
-  /** Show a verdict of `verdictOf`. */
   show({predictions, unsure, says}) {
     const [best] = predictions;
     this.#section.hidden = false;

@@ -42,7 +42,6 @@ export class Pad {
     });
   }
 
-  /** Replay the drawing stroke by stroke. */
   replay() {
     if (this.#sketch.isEmpty) return;
     this.#replayed = performance.now();
@@ -168,7 +167,7 @@ function lengthOf(stroke) {
 
 const STEP = 10;
 const LARGE_STEP = 50;
-const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+export const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 /** Draw with the keyboard: arrow keys move the pen, Space or Enter puts it down or lifts it. */
 export function drawWithKeys(canvas, sketch, pad, say) {

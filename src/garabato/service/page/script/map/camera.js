@@ -1,6 +1,8 @@
 // The visible part of the map, moved by mouse, wheel, fingers or keys. The map is 1 x 1; `scaleX` and
 // `scaleY` are its sides in CSS pixels. At zoom 1 it fills the view.
 
+import {ARROWS} from "../pad.js";
+
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
 /** Room around framed positions; below zoom 2, all are shown. */
@@ -51,7 +53,6 @@ export class Camera {
     this.#lookAt(this.x - dx / this.scaleX, this.y - dy / this.scaleY);
   }
 
-  /** Show the whole map. */
   reset() {
     this.zoom = 1;
     this.#lookAt(0.5, 0.5);
@@ -94,7 +95,6 @@ export class Camera {
 /** A pointer that moves farther than this drags instead of clicking. */
 const SLOP_PX = 6;
 const KEY_STEP_PX = 60;
-const ARROWS = {ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
 
 /** Let the user move `camera` on `surface`. Calls `moved()`, `pointed(x, y)`, `left()` when the pointer leaves,
  * and `chosen(x, y)` for a click. */
@@ -156,7 +156,7 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
     const {key} = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own shortcuts
     if (key === "Enter") return chosen(camera.width / 2, camera.height / 2);
-    if (key in ARROWS) camera.pan(...ARROWS[key].map((step) => KEY_STEP_PX * step));
+    if (key in ARROWS) camera.pan(...ARROWS[key].map((step) => -KEY_STEP_PX * step));
     else if (key === "+" || key === "=") camera.zoomAt(1.4);
     else if (key === "-") camera.zoomAt(1 / 1.4);
     else return;

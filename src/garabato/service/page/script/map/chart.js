@@ -64,7 +64,6 @@ export class Chart extends EventTarget {
     this.refresh();
   }
 
-  /** Show the whole map. */
   showAll() {
     this.camera.reset();
     this.moved();
@@ -133,14 +132,17 @@ export class Chart extends EventTarget {
     const {camera} = this;
     const rows = this.#positions.within(...camera.window, MAX_DRAWN + 1);
     if (rows.length > MAX_DRAWN) return 0;
-    this.#closeups.want(rows.map((row) => this.#positions.keyIds[row]));
     const size = Math.min(76, Math.max(34, 0.5 * Math.sqrt((camera.width * camera.height) / (rows.length || 1))));
+    const places = []; // where drawings would overlap, points stay
     for (const row of rows) {
+      const [x, y] = this.#onScreen(row);
+      if (places.every((at) => Math.hypot(at.x - x, at.y - y) > size)) places.push({row, x, y});
+    }
+    this.#closeups.want(places.map(({row}) => this.#positions.keyIds[row]));
+    for (const {row, x, y} of places) {
       const one = this.#closeups.get(this.#positions.keyIds[row]);
       if (!one) continue;
-      const [x, y] = this.#onScreen(row);
       context.fillStyle = style.getPropertyValue("--paper");
-      context.globalAlpha = 0.86;
       context.beginPath();
       context.arc(x, y, 0.62 * size, 0, 2 * Math.PI);
       context.fill();
@@ -259,7 +261,6 @@ class Closeups {
   }
 }
 
-/** Draw a closeup `size` px large around (left, top). */
 function paintDrawing(context, {path, centre, side}, left, top, size) {
   context.save();
   context.translate(left, top);
