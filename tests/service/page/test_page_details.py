@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from urllib.parse import quote
 
-from pens import draw, wait_for_hits
+import numpy as np
+from pens import draw, until, wait_for_hits
+from PIL import Image
 from playwright.sync_api import expect
 from sketches import sketch
 
@@ -65,6 +68,49 @@ def test_a_drawing_of_a_category_page_has_details_without_a_query(new_page):
     expect(page.locator("dialog .overlay path.query")).to_have_count(0)
     page.get_by_role("button", name="Close").click()
     expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_details_open_at_their_title_on_a_low_screen(new_page):
+    page = new_page("#/category/star", viewport={"width": 720, "height": 400})  # 200 % zoom
+    page.locator("#category .hit").first.hover()
+    page.locator("#category .hit .details").first.click()
+    dialog = page.get_by_role("dialog", name="star")
+    expect(dialog.get_by_role("heading", name="star")).to_be_in_viewport()
+    assert dialog.evaluate("dialog => dialog.scrollHeight > dialog.clientHeight")
+
+
+WHITE_SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">
+<path d="M2 2h20v20H2z" fill="#fff"/></svg>"""
+
+
+def test_a_card_shows_strokes_until_its_original_is_loaded_and_a_white_one_is_outlined(new_page):
+    page = new_page(color_scheme="dark")
+    server = page.url.partition("#")[0]
+    drawing = {
+        "key_id": "white",
+        "drawing": STAR.to_lists(),
+        "category": "white",
+        "original": base64.b64encode(WHITE_SVG.encode()).decode(),
+    }
+    held = []
+    page.route("**/original", lambda route: held.append(route))
+    assert page.request.post(f"{server}v1/drawings", data=drawing).status == 201
+    try:
+        page.goto(f"{server}#/category/white")
+        look = page.locator("#category .look")
+        expect(look.locator(".picture")).to_be_visible()
+        until(page, "document.querySelector('#category .original') !== null")
+        while not held:
+            page.wait_for_timeout(20)
+        expect(look.locator(".picture")).to_be_visible()
+        held[0].continue_()
+        expect(look.locator(".picture")).to_be_hidden()
+        card = np.array(Image.open(io.BytesIO(look.screenshot())).convert("L"))
+        assert np.median(card) == 255  # white paper, although the page is dark
+        middle = card.shape[0] // 2
+        assert card[middle, 3:-3].min() < 235  # the icon's left and right edges
+    finally:
+        page.request.delete(f"{server}v1/drawings/white")
 
 
 HOSTILE = "\"><img src='https://evil.example/' onerror='hacked = 1'><script>hacked = 1</script>"

@@ -7,7 +7,6 @@ import {picture} from "./picture.js";
 import {fitted, SIDE} from "./sketch.js";
 import {pathOf} from "./strokes.js";
 
-/** Show a hit in a dialog, with the strokes of the query that found it laid over it. */
 export function showDetails(hit, query) {
   const name = nameOf(hit);
   const link = webLink(hit);
@@ -22,7 +21,7 @@ export function showDetails(hit, query) {
   };
   const copies = [["Copy name", () => name], ["Copy SVG", () => svgOf(hit)], ...(link ? [["Copy link", () => link]] : [])];
   const dialog = openDialog(
-    {class: "details", "aria-labelledby": "details-title"},
+    {class: "details", autofocus: true, "aria-labelledby": "details-title"},
     element("h2", {id: "details-title"}, name),
     overlay(hit.drawing, query ?? []),
     ...[...lines(hit, query)].map((words) => element("p", {class: "quiet"}, ...words)),
@@ -44,7 +43,7 @@ function* lines(hit, query) {
   if (hit.tags?.length) yield [`Tags: ${hit.tags.join(", ")}`];
 }
 
-/** Two drawings in one picture, fitted to the same box as the encoder sees them. */
+/** Two drawings, fitted to the same box as the encoder sees them. */
 function overlay(drawing, query) {
   const paths = (lists, attributes) => fitted(lists).map(([xs, ys]) => svg("path", {...attributes, d: pathOf(xs, ys)}));
   const attributes = {class: "picture overlay", viewBox: `60 60 ${SIDE - 120} ${SIDE - 120}`, "aria-hidden": "true"};
@@ -56,11 +55,7 @@ async function svgOf(hit) {
   const response = original(hit) && (await fetch(original(hit)));
   if (response?.headers.get("content-type")?.startsWith("image/svg")) return response.text();
   const drawn = picture(hit.drawing);
-  const box = drawn.getAttribute("viewBox");
-  const line = box.split(" ")[2] / 40;
-  const paths = [...drawn.querySelectorAll("path")].map((path) => `<path d="${path.getAttribute("d")}"/>`);
-  return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" fill="none" stroke="currentColor" stroke-width="${line}" ` +
-    `stroke-linecap="round" stroke-linejoin="round" overflow="visible">${paths.join("")}</svg>`
-  );
+  const viewBox = drawn.getAttribute("viewBox");
+  const line = {stroke: "currentColor", "stroke-width": viewBox.split(" ")[2] / 40, "stroke-linecap": "round", "stroke-linejoin": "round"};
+  return new XMLSerializer().serializeToString(svg("svg", {viewBox, fill: "none", overflow: "visible", ...line}, ...drawn.children));
 }

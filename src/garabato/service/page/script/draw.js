@@ -52,9 +52,7 @@ export function setUpDrawing() {
   filters.addEventListener("change", () => ask(N_HITS, true));
   onClick("more", () => ask(nHits + N_HITS, true));
   drawWithKeys(byId("pad"), sketch, pad, (words) => speak(words, 0));
-  onClick("undo", () => sketch.undo());
-  onClick("redo", () => sketch.redo());
-  onClick("clear", () => sketch.clear());
+  for (const act of ["undo", "redo", "clear"]) onClick(act, () => sketch[act]());
   onClick("replay", () => pad.replay());
   onClick("share", share);
   onClick("add", () => askToAdd(sketch.drawn(), !verdict || verdict.unsure ? null : verdict.predictions[0].category));
@@ -91,7 +89,6 @@ export function drawingIsReady() {
   changed(true);
 }
 
-/** Offer the gallery's categories and countries. */
 export function offer(known) {
   filters.know(known);
   welcome.know(known);

@@ -12,7 +12,6 @@ export class Hits {
   #list;
   #pick;
   #cards = new Map();
-  /** The hits shown. */
   shown = [];
 
   /** Call `pick(hit)` when a drawing is chosen. */
@@ -43,19 +42,20 @@ export class Hits {
 
   #card(hit) {
     const drawn = picture(hit.drawing);
+    const [replay, rest] = [() => animate(drawn), () => stop(drawn)];
     const name = nameOf(hit);
     const file = original(hit);
     const look = button(
       {
-        class: file ? "look has-original" : "look",
+        class: "look",
         "aria-label": `${name}: search with this drawing`,
         onclick: () => this.#pick(hit),
-        onpointerenter: () => animate(drawn),
-        onpointerleave: () => stop(drawn),
-        onfocus: () => animate(drawn),
-        onblur: () => stop(drawn),
+        onpointerenter: replay,
+        onpointerleave: rest,
+        onfocus: replay,
+        onblur: rest,
       },
-      file && element("img", {src: file, alt: "", class: "original", loading: "lazy"}),
+      file && element("img", {src: file, alt: "", class: "original", loading: "lazy", onload: () => look.classList.add("has-original")}),
       drawn,
     );
     const link = webLink(hit);
