@@ -20,6 +20,12 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
     ("content", "problem"),
     [
         (b"reMarkable .lines file, version=6          \x05", "a page of a reMarkable; export it"),
+        (b"\xc5\xd0\xd3\xc6\x20\0\0\0" + bytes(99), "PostScript; export the drawing as SVG or PNG"),
+        (b"fig-kiwi\x0f\0\0\0" + bytes(99), "a Figma file; export the drawing as SVG or PNG"),
+        (b"\x00\xffKA\x0a\0\0\0nsrP#Inf" + bytes(99), "an Affinity file; export the drawing"),
+        (b"AC1027" + bytes(99), r"an AutoCAD drawing \(DWG\); export it as SVG or PDF"),
+        (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(99), "a OneNote section"),
+        (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), "an Office document; export the drawing"),
         (b"CSFCHUNK\0\0\0\0", "a Clip Studio Paint file; export the drawing as PNG"),
         (CSV, "a CSV file without a column `drawing`"),
         ("name;colour;size\ncat;black;3\n", "a CSV file"),

@@ -269,6 +269,8 @@ def test_the_error_for_another_xml_document_names_its_root_element(tmp_path):
     path = tmp_path / "cat.svg"
     path.write_text("<math><mi/></math>")
     assert "the document is <math>; <svg> was expected" in _problem(path)
+    path.write_text('<mxGraphModel dx="1"><root/></mxGraphModel>')
+    assert _problem(path).endswith("<svg> was expected; export it from draw.io as SVG")
 
 
 def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):

@@ -433,6 +433,19 @@ def test_a_file_of_another_kind_is_no_source(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"PK\x03\x04" + bytes(99), "this is a zip archive; unpack it first"),
+        (b"Rar!\x1a\x07\x01\0" + bytes(99), "this is a RAR archive; unpack it first"),
+    ],
+)
+def test_an_archive_is_no_source(tmp_path, content, problem):
+    (tmp_path / "cats.arc").write_bytes(content)
+    with pytest.raises(SourceError, match=f"cats.arc: {problem}$"):
+        open_source(tmp_path / "cats.arc")
+
+
+@pytest.mark.parametrize(
     ("held", "fix"),
     [("drawings.lance", "garabato gallery info --gallery {0}$"), ("dataset.json", "as --data$")],
 )

@@ -41,12 +41,18 @@ _AS_PICTURE = "; save it as PNG"
 #: First bytes -> what the file is. Formats that garabato reads are not listed.
 _SIGNATURES = (
     (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript; export the drawing as SVG or PNG"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run: git lfs pull"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
     (b"8BPS", "a Photoshop file; export the drawing as PNG"),
     (b"gimp xcf", "a GIMP file; export the drawing as PNG"),
     (b"#FIG ", "an Xfig file; export the drawing as SVG"),
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG"),
+    (b"fig-kiwi", "a Figma file; export the drawing as SVG or PNG"),
+    (b"\x00\xffKA", "an Affinity file; export the drawing as SVG or PNG"),
+    (b"AC10", "an AutoCAD drawing (DWG); export it as SVG or PDF"),
+    (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "a OneNote section; export the page as PDF"),
+    (b"\xd0\xcf\x11\xe0", "an Office document; export the drawing as SVG or PNG"),
     (b"CSFCHUNK", "a Clip Studio Paint file; export the drawing as PNG"),
     (b"reMarkable .lines file", "a page of a reMarkable; export it as SVG or PDF"),
     (b"\0\0\0\x0cJXL \r\n", f"a JPEG XL picture{_AS_PICTURE}"),

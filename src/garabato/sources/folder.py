@@ -26,7 +26,8 @@ from garabato.errors import (
     did_you_mean,
 )
 from garabato.formats import ReadReport, read_batches
-from garabato.formats.stream import plain_stem
+from garabato.formats.detect import describe_other_file
+from garabato.formats.stream import open_input, plain_stem
 from garabato.render import with_strokes
 from garabato.sources.sorted_table import SortedTable
 
@@ -215,7 +216,12 @@ class FolderSource:
         if not self.path.is_dir():
             if has_suffix_of_drawings(self.path):
                 return [self.path]
-            raise SourceError(f"{self.path} is not a file of drawings; {_EXPECTED}")
+            with open_input(self.path) as source:
+                is_zip = source.head.startswith(b"PK\x03\x04")
+                other = "this is a zip archive; unpack it first" if is_zip else None
+                other = other or describe_other_file(source.head)
+            problem = f": {other}" if other else f" is not a file of drawings; {_EXPECTED}"
+            raise SourceError(f"{self.path}{problem}")
         try:
             files = _visible(self.path)
         except PermissionError as error:

@@ -47,7 +47,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
 
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":
-        hint = "; export it from draw.io as SVG" if root.tag == "mxfile" else ""
+        hint = "; export it from draw.io as SVG" if root.tag in ("mxfile", "mxGraphModel") else ""
         raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected{hint}")
     try:
         with np.errstate(all="ignore"):
