@@ -173,6 +173,14 @@ def test_the_page_is_self_contained_and_shows_all_findings(found, tmp_path):
     assert "M152 152L152 152" in paths  # a dot, centred
     assert "nonsense" not in page
     assert "broken JSON" in page
+    axes = [[e.text for e in axis] for axis in tree.iterfind(".//div[@class='axis']")]
+    assert axes == [["1", "20 or more"], ["1 to 4", "157 or more"]]
+    strokes, points = (e for e in tree.iter("svg") if e.get("class") == "histogram")
+    n_single = sum(len(d.strokes) == 1 for d in [*STARS, HALF, *HOUSES, STARS[1]]) + 2  # two dots
+    assert f"1: {n_single} drawings" in "".join(strokes.itertext())
+    assert "1 to 4: 2 drawings" in "".join(points.itertext())
+    headings = [e.text for e in tree.iter("h2")]
+    assert headings[:2] == ["Strokes in a drawing", "Points in a drawing"]
 
 
 def test_names_are_escaped_in_the_page(tmp_path):
