@@ -108,12 +108,10 @@ def origin(text: str, whole: Size) -> tuple[float, float]:
     """The point of a CSS `transform-origin`; percentages and keywords refer to `whole`."""
     keywords = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
     parts = text.lower().split()[:2] or ["0"]
-    if parts[0] in ("top", "bottom") or parts[-1] in ("left", "right"):
-        parts = parts[::-1] if len(parts) == 2 else ["center", parts[0]]
-        if text.lower().strip() in ("left", "right"):
-            parts = [text.lower().strip(), "center"]
     if len(parts) == 1:
         parts.append("center")
+    if parts[0] in ("top", "bottom") or parts[1] in ("left", "right"):
+        parts.reverse()
     x, y = (length(keywords.get(part, part), side) for part, side in zip(parts, whole, strict=True))
     return x, y
 
