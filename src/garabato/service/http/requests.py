@@ -24,7 +24,7 @@ MAX_K = 200
 MAX_DRAWINGS_AT_ONCE = 500
 #: Drawings that a category may be taught from.
 MAX_EXAMPLES = 100
-#: Characters of a name in a query: as many as an address may have.
+#: Characters of a name in the body of a query: about as many as an address may have.
 _MAX_NAME = 2**16
 _FACE: list[Any] = [
     [[0, 60, 200, 255, 200, 60, 0], [128, 20, 20, 128, 235, 235, 128]],
@@ -66,13 +66,14 @@ Traced = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 NewName = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 NewNames = Annotated[list[NewName], Field(fail_fast=True, max_length=500)]
-Name = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
-Names = Annotated[list[Name], Field(fail_fast=True, max_length=500)]
-KeyId = Annotated[str, Field(min_length=1, max_length=_MAX_NAME)]
+Name = Annotated[str, Field(min_length=1)]
+_NameInBody = Annotated[Name, Field(max_length=_MAX_NAME)]
+Names = Annotated[list[_NameInBody], Field(fail_fast=True, max_length=500)]
+KeyId = Annotated[str, Field(min_length=1)]
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
-KeyIds = Annotated[list[KeyId], Field(fail_fast=True, max_length=MAX_DRAWINGS_AT_ONCE)]
+KeyIds = Annotated[list[_NameInBody], Field(fail_fast=True, max_length=MAX_DRAWINGS_AT_ONCE)]
 
 
 def _stands_in_addresses(key_id: str) -> str:
@@ -153,7 +154,7 @@ class _Request(BaseModel):
 
 
 Among = Annotated[
-    list[Name],
+    list[_NameInBody],
     Field(
         fail_fast=True,
         min_length=1,
@@ -213,7 +214,7 @@ class Search(_Request):
 
     drawing: Strokes | None = None
     traced: Traced = None
-    key_id: KeyId | None = None
+    key_id: _NameInBody | None = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of hits.")] = 10
     where: Where | None = None
     predictions: Annotated[
