@@ -64,9 +64,7 @@ async def read_json(
             f"the body has more than {_MAX_NESTED:,} lists and objects; send fewer drawings",
         )
     elif body.count(b",") > max_values:
-        raise ProblemError(
-            413, f"the body has more than {max_values:,} values; send a drawing of fewer points"
-        )
+        raise ProblemError(413, f"the body has more than {max_values:,} values; send fewer")
     return model.model_validate_json(body)
 
 

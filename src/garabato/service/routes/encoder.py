@@ -50,12 +50,12 @@ async def teach(
     traced = [False] * len(given.drawings) if given.traced is None else given.traced
     if len(traced) != len(given.drawings):
         raise ProblemError.of_field("traced", "give one value for each drawing")
-    drawings = [
-        to_drawing(strokes, service.settings, f"drawings.{i}").replace(traced=traced[i])
-        for i, strokes in enumerate(given.drawings)
-    ]
 
     def do() -> AddedCategory:
+        drawings = [
+            to_drawing(strokes, service.settings, f"drawings.{i}").replace(traced=traced[i])
+            for i, strokes in enumerate(given.drawings)
+        ]
         new = taught.teach(category, drawings)
         service.set_encoder(taught.encoder)
         return new

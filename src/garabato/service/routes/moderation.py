@@ -99,9 +99,13 @@ async def dismiss(
 ) -> Response:
     """Dismiss the reports of a drawing, which stays visible. For the operator."""
     service.access.check_write(request)
-    if not await service.writing(served.reports.remove, [key_id]):
-        raise ProblemError.of_missing(f"the drawing {key_id!r} is not reported")
-    served.reports_changed()
+
+    def do() -> None:
+        if not served.reports.remove([key_id]):
+            raise ProblemError.of_missing(f"the drawing {key_id!r} is not reported")
+        served.reports_changed()
+
+    await service.writing(do)
     return Response(status_code=204)
 
 
