@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from garabato.categories import CATEGORIES, choose_categories
@@ -24,7 +25,7 @@ def test_a_number_is_drawn_by_seed_and_sorted():
     assert chosen == sorted(chosen)
     assert chosen == choose_categories(list(reversed(CATEGORIES)), 100, seed=0)
     assert chosen != choose_categories(CATEGORIES, 100, seed=1)
-    for number in (1, 2):
+    for number in (1, 2, np.int64(2)):
         assert len(choose_categories(["cat", "dog"], number, seed=0)) == number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
+from numbers import Integral
 from typing import Literal
 
 from garabato.errors import CategoryError, InputError, did_you_mean
@@ -74,8 +75,8 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
     """
     if wanted == "all":
         return sorted(available)
-    if isinstance(wanted, int):
-        return sorted(_choose_random(available, wanted, seed))
+    if isinstance(wanted, int | Integral):  # or of NumPy
+        return sorted(_choose_random(available, int(wanted), seed))
     if isinstance(wanted, str):
         raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
     names = set(split_names(wanted, available))

@@ -112,6 +112,12 @@ def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given
             ask(given)
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_batches_of_less_than_one_drawing_are_refused(encoder, batch_size):
+    with pytest.raises(InputError, match=f"batch_size must be at least 1, not {batch_size}"):
+        encoder.embed(DRAWINGS, batch_size=batch_size)
+
+
 @pytest.mark.parametrize("k", [0, 2.5, "5"])
 def test_less_than_one_category_and_what_is_no_number_of_them_is_refused(encoder, k):
     with pytest.raises(InputError, match=f"k must be a whole number of at least 1, not {k!r}"):

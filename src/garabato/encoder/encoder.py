@@ -488,6 +488,8 @@ class Encoder:
 def _batches(
     drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
 ) -> Iterator[DrawingBatch]:
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, not {batch_size}")
     if isinstance(drawings, DrawingBatch):
         alike = [drawings]
     else:
