@@ -18,7 +18,7 @@ ENV PATH=/venv/bin:$PATH \
     XDG_CACHE_HOME=/data/cache \
     NUMBA_CACHE_DIR=/data/cache/numba \
     PYTHONUNBUFFERED=1
-USER garabato
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

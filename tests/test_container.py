@@ -46,6 +46,13 @@ def test_the_page_for_operators_lists_every_variable() -> None:
     assert set(_VARIABLE.findall(rows)) == variables()
 
 
+def test_the_container_runs_as_a_numbered_user() -> None:
+    """Kubernetes refuses a name where a pod asks for runAsNonRoot."""
+    (user,) = re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)
+    (created,) = re.findall(r"useradd .*--uid (\d+)", DOCKERFILE)
+    assert user == created
+
+
 def test_every_extra_named_exists() -> None:
     _, *named = listing()
     assert "serve" in named
