@@ -14,7 +14,7 @@ unset PYTHONPATH
 if [ -n "${TORCH_INDEX_URL:-}" ]; then
     env/bin/pip install -qq --index-url "$TORCH_INDEX_URL" 'torch>=2.6,<3'
 fi
-env/bin/pip install -qq "$wheel[$extras]"
+env/bin/pip install -qq "${wheel}[$extras]"
 export PATH="$folder/env/bin:$PATH"
 
 mkdir -p icons/house icons/ladder
