@@ -243,6 +243,12 @@ def test_compacting_gives_the_space_of_replaced_drawings_back(tmp_path, encoder,
     assert len(gallery.search(drawings[0], k=200)) == 200
 
 
+def test_the_error_for_a_folder_inside_a_file_says_so(tmp_path, encoder):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file/g: a part of this path is a file, not a folder"):
+        open_gallery(str(tmp_path / "file" / "g"), encoder=encoder)
+
+
 @pytest.mark.parametrize("content", ["file", "folder"])
 def test_a_folder_that_is_not_a_gallery_is_refused_and_left_alone(tmp_path, encoder, content):
     place = tmp_path / "mine"

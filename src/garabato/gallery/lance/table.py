@@ -53,6 +53,8 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
     try:
         with storage_errors(uri):
             folder.mkdir(parents=True, exist_ok=True)
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(f"cannot create the folder {uri}: {error.strerror}") from error
     with lance_errors(uri), writing(folder):
