@@ -251,6 +251,20 @@ def _ruled(rules_px: int, *, is_upright: bool) -> npt.NDArray[np.uint8]:
     return rules
 
 
+@pytest.mark.parametrize("shade", [0.3, 0.8])
+@pytest.mark.parametrize("print_", ["rules", "squares", "staves"])
+def test_rules_that_end_before_the_edges_are_no_ink(tmp_path, print_, shade):
+    ink = _ink(at=(160, 90), box=260)
+    rules = np.zeros((HEIGHT, WIDTH), np.float32)
+    for y in range(30, 460, 30):
+        if print_ != "staves" or y // 30 % 6:
+            rules[y, 40:600] = shade
+    for x in range(40, 610, 30):
+        if print_ == "squares":
+            rules[30:451, x] = shade
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - np.maximum(ink, rules))), ink)
+
+
 @pytest.mark.parametrize("x", [230, 246, 270])
 def test_round_marks_beside_and_on_rules_stay(tmp_path, x):
     face = np.zeros((HEIGHT, WIDTH), np.uint8)

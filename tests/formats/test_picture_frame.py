@@ -432,6 +432,13 @@ def test_bands_around_a_plain_page_are_no_ink(
     assert shows(find_ink(framed(canvas_of("house", background))), ink_of("house"))
 
 
+def test_a_bar_with_many_buttons_is_no_ink() -> None:
+    bar = np.full((80, WIDTH, 3), 240, np.uint8)
+    for x in range(20, WIDTH, 45):
+        cv2.circle(bar, (x, 40), 17, (60, 150, 220), -1)
+    assert shows(find_ink(np.vstack([canvas_of("house", 255), bar])), ink_of("house"))
+
+
 @pytest.mark.parametrize("light", LIGHTS)
 def test_a_page_in_perspective_in_a_black_picture_is_the_page(light: str) -> None:
     corners = np.array([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]], np.float32)

@@ -65,8 +65,9 @@ _CORNERS = 0.3
 #: At most this many frames lie inside the outermost one.
 _N_INNER_FRAMES = 2
 #: A plain page covers this share of the picture. This share of its rim has its colour, and this
-#: share of each band around it varies by at most this much (of 255) along the band.
-_MIN_PLAIN_PAGE, _RIM, _EVEN_BAND, _BAND_TOLERANCE = 0.4, 0.8, 0.9, 12
+#: share of each band around it varies by at most this much (of 255) along the band; the rest may
+#: be buttons.
+_MIN_PLAIN_PAGE, _RIM, _EVEN_BAND, _BAND_TOLERANCE = 0.4, 0.8, 0.75, 12
 #: This share of a flat page and its ink has the page's colour.
 _FLAT = 0.7
 #: Levels of white pages; levels between a frame's colour and that of ink on its page.

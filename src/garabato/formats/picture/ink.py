@@ -17,6 +17,7 @@ from garabato.formats.picture.fills import filled_shapes, shapes_on_nothing
 from garabato.formats.picture.frame import LUMA, filled_outside, grain_of, page_in_frame
 from garabato.formats.picture.pixels import (
     INK_PX,
+    MIN_CONTRAST,
     PAGE_PX,
     Image,
     Picture,
@@ -30,6 +31,12 @@ from garabato.formats.picture.pixels import (
     pen_px,
     reduced,
 )
+from garabato.formats.picture.rules import (
+    N_RULE_ENDS,
+    beside_rules,
+    between_margins,
+    n_ends,
+)
 
 Array = npt.NDArray[Any]
 
@@ -41,9 +48,8 @@ _LIGHT_PX, _WINDOW_PX = 256, 33
 _FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
 #: A flat background's light changes by less than this (of 1) over the page.
 _FLAT_SLOPE = 0.01
-#: Ink has at least this contrast (of 1), and stands out from the grain of the paper by this many
-#: standard deviations.
-_MIN_CONTRAST, _GRAIN = 0.07, 5.0
+#: Ink stands out from the grain of the paper by this many standard deviations.
+_GRAIN = 5.0
 #: In a flat picture without such ink, paler ink is looked for, if at most the last share of the
 #: paper has noise (of 1).
 _MIN_FLAT, _NOISE, _FEW_NOISY = 0.035, 0.01, 0.1
@@ -54,13 +60,6 @@ _SURE, _POSSIBLE = 0.5, 0.25
 #: Pale pixels nearer to dark ink than this are its blurred edge. Pale lines are at most this many
 #: times thicker than dark ones, and at least this many times darker than the palest ink.
 _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
-#: Ruled lines reach the edges of the paper at least this often.
-_N_RULE_ENDS = 6
-#: Rules are thinner than the longer side divided by this. They are this far apart or more (grain is
-#: not), and most distances differ by at most this share. This share of a straight line is dark.
-_RULE_SHARE, _MIN_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
-#: Lines examined, the longest first; each rule gives several that are nearly equal.
-_MAX_LINES = 4000
 #: Print (rules, squares) has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
@@ -125,7 +124,15 @@ def _ink_within(picture: Picture, page: Image, inside: BoolArray) -> ByteArray |
     darkness = _darkness(page, shaded)
     paper = mask if is_flat else np.minimum(mask, _resized(_paper(light, darkness), page))
     level = _median(_darkness(light, light) if is_flat else darkness[paper > 0.5])
-    pen = _beside_rules(darkness - level)
+    ruled = between_margins(darkness - level > MIN_CONTRAST)
+    if ruled is not None:
+        rows, columns = inked_part(ruled, picture.shape, margin=0)
+        block = picture.part(rows, columns)
+        block_inside = _cut(inside, rows, columns, picture.shape)
+        found = _ink_within(block, block.reduced(PAGE_PX), block_inside)
+        if found is not None:
+            return found
+    pen = beside_rules(darkness - level)
     ink, printed = _ink((darkness - level) * pen, paper, is_flat)
     is_plain = _grain((darkness - level)[paper > 0.5]) < _FLAT_GRAIN and pen.all() and not printed
     if background is not None and is_plain:
@@ -248,7 +255,7 @@ def _paper(light: Image, darkness: Image) -> Image:
     outside = 1 - paper
     paper = np.asarray(cv2.erode(paper, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
     dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
-    is_marked = dark > 2 * _MIN_CONTRAST
+    is_marked = dark > 2 * MIN_CONTRAST
     if paper.mean() < _MIN_PAPER or not outside.any():
         return everywhere
     if is_marked[outside > 0].mean() < 2 * is_marked[paper > 0].mean():
@@ -267,73 +274,6 @@ def _median(darkness: Image) -> np.float32:
     return np.float32(np.median(sample)) if len(sample) else np.float32(0)
 
 
-def _beside_rules(darkness: Image) -> Image:
-    """0 on the rules of the paper, except where a thicker pen crossed them; 1 elsewhere.
-
-    They are found if they are as dark as the ink and it has no lines as thin as they are; paler
-    ones are left to `_printed`.
-    """
-    everywhere = np.ones(darkness.shape, np.float32)
-    dark = darkness[darkness > _MIN_CONTRAST]
-    least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
-    mask = darkness > least
-    if not _has_rules(mask):
-        return everywhere
-    for px in range(2, max(3, max(darkness.shape) // _RULE_SHARE)):
-        window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (px, px))
-        thick = cv2.morphologyEx(darkness, cv2.MORPH_OPEN, window) > least
-        if _n_ends(thick) > _n_ends(mask) // 8:
-            continue
-        rules = _straight_lines(mask, mask & ~thick, px + 2)
-        n, labels = cv2.connectedComponents(thick.astype(np.uint8))
-        is_pen = np.bincount(labels[~rules], minlength=n) > 0  # else where rules cross
-        is_pen[0] = False
-        pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        thin = (mask & ~pen & ~rules).astype(np.uint8)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(thin)
-        if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
-            return everywhere
-        return np.where((rules & ~pen) | connected_to_edges(thin), np.float32(0), everywhere)
-    return everywhere
-
-
-def _has_rules(mask: BoolArray) -> bool:
-    """Whether lines reach two opposite edges, at equal distances."""
-    top, bottom, left, right = map(_is_regular, edges(mask))
-    return (top and bottom) or (left and right)
-
-
-def _is_regular(edge: BoolArray) -> bool:
-    gaps = np.diff(np.flatnonzero(np.diff(edge.astype(np.int8)) > 0))
-    usual = float(np.median(gaps)) if len(gaps) else 0.0
-    if len(gaps) < _N_RULE_ENDS - 1 or usual < _MIN_GAP_PX:
-        return False
-    return bool((np.abs(gaps - usual) <= _UNEVEN * usual + 1).mean() > 0.7)
-
-
-def _n_ends(mask: BoolArray) -> int:
-    """How many lines reach the edges."""
-    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in edges(mask))
-
-
-def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
-    """The straight lines in `mask` from one edge to another, `thin` in part, drawn this thick."""
-    height, width = mask.shape
-    found = cv2.HoughLines(thin.astype(np.uint8), 1, np.pi / 720, min(mask.shape) // 2)
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-    lines = np.zeros(mask.shape, np.uint8)
-    share = np.linspace(0, 1, max(mask.shape))[:, None]
-    for rho, theta in () if found is None else found[:_MAX_LINES, 0]:
-        normal = np.array([np.cos(theta), np.sin(theta)])
-        beyond = (height + width) * np.array([-normal[1], normal[0]])
-        corners = np.rint([rho * normal - beyond, rho * normal + beyond]).astype(np.int64)
-        _, start, stop = cv2.clipLine((0, 0, width, height), *corners)
-        xs, ys = np.rint(start + share * np.subtract(stop, start)).astype(np.int64).T
-        if near[ys, xs].mean() > _STRAIGHT:
-            cv2.line(lines, start, stop, 1, px)
-    return lines > 0
-
-
 def _ink(
     darkness: Image, paper: Image, is_flat: bool, printed: float = 0.0
 ) -> tuple[Image | None, float]:
@@ -347,7 +287,7 @@ def _ink(
         darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
         grain = _grain(darkness[paper > 0.5])
     darkness = darkness * paper
-    floor = max(_MIN_CONTRAST, _GRAIN * grain)
+    floor = max(MIN_CONTRAST, _GRAIN * grain)
     if is_flat and not (darkness > floor).any() and _is_clean(darkness):
         floor = max(_MIN_FLAT, _GRAIN * grain)
     standing_out = darkness[darkness > floor]
@@ -397,7 +337,7 @@ def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat
     elsewhere = (darkness > possible) & ~near
     if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
         return 0.0
-    if is_flat and _n_ends(elsewhere) < _N_RULE_ENDS:
+    if is_flat and n_ends(elsewhere) < N_RULE_ENDS:
         return 0.0
     darkest = float(np.quantile(darkness[elsewhere], 0.98)) + _PRINT_MARGIN
     return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
@@ -452,8 +392,8 @@ def _pale_lines(
     on_paper = (paper > 0.5).astype(np.uint8) * np.ones(dark.shape, np.uint8)
     inside = cv2.erode(on_paper, np.ones((5, 5), np.uint8), borderValue=0)
     at_edge = on_paper > inside
-    n_ends, _ = cv2.connectedComponents((possible & at_edge).astype(np.uint8))
-    if n_ends - 1 >= _N_RULE_ENDS:
+    n_parts, _ = cv2.connectedComponents((possible & at_edge).astype(np.uint8))
+    if n_parts - 1 >= N_RULE_ENDS:
         return None, 0.0
     pale = _connected(possible, possible & (darkness > _SURE * full) & ~near, is_flat)
     n, labels, stats, _ = cv2.connectedComponentsWithStats(pale.astype(np.uint8))

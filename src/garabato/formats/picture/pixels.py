@@ -18,6 +18,8 @@ Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 
 #: Longer sides in px: of the reduced page, and of the bitmap of its ink.
 PAGE_PX, INK_PX = 1024, 512
+#: Ink has at least this contrast (of 1) with its paper.
+MIN_CONTRAST = 0.07
 #: Parts of more pixels are reduced, by a whole factor, while they are converted.
 MAX_PIXELS = 16 * 10**6
 _TILE_PX = 512
