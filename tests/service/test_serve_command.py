@@ -51,25 +51,29 @@ def test_it_serves_logs_json_and_ends_gracefully(
     assert records[-1]["message"].startswith("Finished server process")
 
 
-def test_no_process_outlives_it(
-    make_gallery: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # With an empty cache, it compiles for seconds after it is ready.
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+def test_no_process_outlives_it(make_gallery: Callable[[], str], tmp_path: Path) -> None:
+    # With an empty cache, a process compiles for seconds.
+    variable = f"NUMBA_CACHE_DIR={tmp_path / 'numba'}"
 
-    def n_processes() -> int:
-        variable = f"NUMBA_CACHE_DIR={tmp_path / 'numba'}".encode()
-        n = 0
-        for file in Path("/proc").glob("[0-9]*/environ"):
+    def commands() -> list[bytes]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                n += variable in file.read_bytes().split(b"\0")
-        return n
+                if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_bytes())
+        return found
 
-    with serving(make_gallery(), tmp_path / "log") as (process, _):
-        assert n_processes() == 3  # the service, what reads files and what compiles
-        os.kill(process.pid, signal.SIGINT)
-        process.wait(60)
-        assert n_processes() == 0
+    command = [sys.executable, "-m", "garabato", "serve", "--gallery", make_gallery(), "--port=0"]
+    with subprocess.Popen(["env", variable, *command], stderr=subprocess.DEVNULL) as process:
+        try:
+            while not any(b"load_kernels" in command for command in commands()):
+                assert process.poll() is None, "the service ended"
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            assert commands() == []
+        finally:
+            process.kill()
 
 
 def test_only_a_process_of_its_own_leaves_objects_out_of_garbage_collections(
