@@ -89,10 +89,7 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     page = picture.reduced(PAGE_PX)
     inside = page_in_frame(page)
     if inside is not None:
-        rows, columns = inked_part(inside, picture.shape, margin=0)
-        paper = picture.part(rows, columns)
-        page_mask = _cut(inside, rows, columns, picture.shape)
-        found = _ink_within(paper, paper.reduced(PAGE_PX), page_mask)
+        found = _ink_in_part(picture, inside, inside)
         if found is not None:
             return found
     found = _ink_within(picture, page, np.ones((1, 1), np.bool_))
@@ -101,6 +98,16 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
         if card.min() == 0:
             found = find_ink(np.broadcast_to(card[:, :, None], colours.shape))
     return found
+
+
+def _ink_in_part(picture: Picture, part: BoolArray, inside: BoolArray) -> ByteArray | None:
+    """The ink within the mask `inside`, read in the box around the mask `part` alone.
+
+    Both masks cover the whole picture.
+    """
+    rows, columns = inked_part(part, picture.shape, margin=0)
+    block = picture.part(rows, columns)
+    return _ink_within(block, block.reduced(PAGE_PX), _cut(inside, rows, columns, picture.shape))
 
 
 def _ink_within(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | None:
@@ -126,10 +133,7 @@ def _ink_within(picture: Picture, page: Image, inside: BoolArray) -> ByteArray |
     level = _median(_darkness(light, light) if is_flat else darkness[paper > 0.5])
     ruled = between_margins(darkness - level > MIN_CONTRAST)
     if ruled is not None:
-        rows, columns = inked_part(ruled, picture.shape, margin=0)
-        block = picture.part(rows, columns)
-        block_inside = _cut(inside, rows, columns, picture.shape)
-        found = _ink_within(block, block.reduced(PAGE_PX), block_inside)
+        found = _ink_in_part(picture, ruled, inside)
         if found is not None:
             return found
     pen = beside_rules(darkness - level)
