@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 
 import pytest
@@ -189,8 +190,9 @@ def test_a_drawing_that_shows_nothing_known_is_shown_as_such(page):
     expect(page.locator("#guess .says")).to_have_text("Nothing I know. Closest:")
 
 
+@contextlib.contextmanager
 def hold_the_first(page, url):
-    """The first request to `url`, in a list once it came; the test lets it continue."""
+    """Hold the first request to `url`. The block must cause it, so that it is the right one."""
     held = []
 
     def hold(route):
@@ -200,7 +202,8 @@ def hold_the_first(page, url):
             held.append(route)
 
     page.route(url, hold)
-    return held
+    with page.expect_request(url):
+        yield held
 
 
 def release(page, held):
@@ -211,9 +214,8 @@ def release(page, held):
 
 
 def test_the_response_to_an_older_query_is_not_shown(page):
-    held = hold_the_first(page, "**/v1/search")
-    draw(page, STAR)
-    until(page, "document.getElementById('clear').disabled === false")
+    with hold_the_first(page, "**/v1/search") as held:
+        draw(page, STAR)
     page.locator("#clear").click()
     draw(page, STAIRS)
     expect(page.locator("#guess .name a")).to_have_text("stairs")
@@ -369,8 +371,8 @@ def test_a_drawing_that_was_shared_and_drawn_on_stays_on_the_way_back(page):
 
 
 def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
-    held = hold_the_first(page, "**/v1/classify")
-    page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
+    with hold_the_first(page, "**/v1/classify") as held:
+        page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
     page.evaluate(HAND_OVER, ["paste", "stairs.svg", "image/svg+xml", list(svg_of(STAIRS))])
     expect(page.locator("#guess .name a")).to_have_text("stairs")
     release(page, held)
@@ -378,8 +380,8 @@ def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
 
 
 def test_what_is_drawn_while_a_file_is_read_stays(page):
-    held = hold_the_first(page, "**/v1/classify")
-    page.evaluate(HAND_OVER, ["drop", "star.png", "image/png", list(FILES["star.png"][1])])
+    with hold_the_first(page, "**/v1/classify") as held:
+        page.evaluate(HAND_OVER, ["drop", "star.png", "image/png", list(FILES["star.png"][1])])
     draw(page, STAIRS)
     expect(page.locator("#guess .name a")).to_have_text("stairs")
     release(page, held)
