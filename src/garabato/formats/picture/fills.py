@@ -23,6 +23,7 @@ from garabato.formats.picture.pixels import (
     difference,
     edges,
     inked_part,
+    levels_of,
     pen_px,
 )
 
@@ -95,7 +96,7 @@ def _with_edges_of_fills(picture: Image, background: npt.NDArray[np.float32]) ->
     colour. Small pictures are enlarged.
     """
     factor = max(1, round(_MIN_SIDE_PX / max(picture.shape[:2])))
-    levels = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+    levels = levels_of(picture)
     if factor > 1:
         levels = np.asarray(cv2.resize(levels, None, fx=factor, fy=factor))
     regions = _find_regions(levels, np.rint(background * 255))

@@ -37,6 +37,7 @@ from garabato.formats.picture.pixels import (
     grey_of,
     hull_of,
     is_near,
+    levels_of,
     margins_of,
     most_frequent,
     pen_px,
@@ -125,19 +126,22 @@ def grain_of(picture: Image, where: BoolArray) -> float:
     """How much the pixels of a region, given at a smaller size, differ from those around them."""
     size = picture.shape[1], picture.shape[0]
     region = cv2.resize(eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    grey = np.rint(grey_of(picture) * 255).astype(np.uint8)
+    grey = levels_of(grey_of(picture))
     differences = cv2.absdiff(grey, cv2.medianBlur(grey, 3))[region > 0]
     return float(differences.mean()) if len(differences) else 0.0
 
 
 def _page_in_one_frame(picture: Image) -> BoolArray | None:
-    levels = np.rint(picture * 255).astype(np.uint8)
+    levels = levels_of(picture)
     page = _page_inside_dashes(levels)
     if page is not None:
         return page
     for tolerance in (COMPRESSED, _EXACT):
         for colour in _edge_colours(levels):
-            frame = connected_to_edges(is_near(levels, colour, tolerance), connectivity=4)
+            near = is_near(levels, colour, tolerance)
+            if np.concatenate(edges(near)).mean() < _MIN_AT_EDGES:
+                continue
+            frame = connected_to_edges(near, connectivity=4)
             page = _page_inside(levels, frame, colour, tolerance)
             if page is not None:
                 return page
@@ -396,8 +400,8 @@ def _width_at_page(
 def _paper_on_table(picture: Image) -> BoolArray | None:
     """A photographed page or whiteboard that lies in the picture, in darker surroundings."""
     small = reduced(picture, _SMALL_PX)
-    sharp = grey_of(small) * 255
-    grey = cv2.medianBlur(np.rint(sharp).astype(np.uint8), 3)
+    sharp = grey_of(small)
+    grey = cv2.medianBlur(levels_of(sharp), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_LINE_PX, _LINE_PX))
     without_lines = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window)
     threshold, bright = cv2.threshold(without_lines, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -422,7 +426,7 @@ def _paper_on_table(picture: Image) -> BoolArray | None:
     if without_lines[page].mean() < _PAPER_CONTRAST * without_lines[ring & dark].mean():
         return None
     inner = eroded(filled, 2)
-    is_ink = (grey <= threshold) | (sharp < _MIN_INK * without_lines)
+    is_ink = (grey <= threshold) | (255 * sharp < _MIN_INK * without_lines)
     pen = pen_px(eroded(filled, 4) & is_ink)
     if not 0 < _PAPER_WIDTH * pen < pen_px(dark):
         return None

@@ -77,17 +77,18 @@ class Picture:
                     size = there.shape[1], there.shape[0]
                     tile = np.asarray(cv2.resize(tile, size, interpolation=cv2.INTER_AREA))
                 there[:] = tile
-        return reduced(part, longest_px)
+        return reduced(part, longest_px) / np.float32(255)
 
     def _opaque(self, colours: ByteArray, alpha: ByteArray | None) -> Image:
-        picture = colours.astype(np.float32) / np.float32(255)
+        """(H, W, 3), 0..255."""
+        levels = colours.astype(np.float32)
         if alpha is not None:
             seen = alpha.astype(np.float32)[:, :, None] / np.float32(255)
             background = self._background
             if background is None:  # ink on nothing: whatever its colour, it is what is seen
-                picture, background = np.zeros_like(picture), np.ones(3, np.float32)
-            picture = picture * seen + background * (1 - seen)
-        return np.asarray(1 - picture if self.is_negative else picture, np.float32)
+                levels, background = np.zeros_like(levels), np.ones(3, np.float32)
+            levels = levels * seen + 255 * background * (1 - seen)
+        return np.asarray(255 - levels if self.is_negative else levels, np.float32)
 
 
 def reduced(picture: Image, longest_px: int) -> Image:
@@ -112,6 +113,11 @@ def difference(levels: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArra
     return np.asarray(np.maximum(np.maximum(red, green), blue))
 
 
+def levels_of(values: Image) -> ByteArray:
+    """`values` of 0..1 as levels of 0..255, rounded; larger ones become 255."""
+    return np.asarray(cv2.convertScaleAbs(values, alpha=255), np.uint8).reshape(values.shape)
+
+
 def grey_of(picture: Image) -> Image:
     """(H, W): the mean of the channels of a picture (H, W, 3)."""
     return np.asarray(picture @ np.full(3, 1 / 3, np.float32), np.float32)
@@ -124,7 +130,9 @@ def edges(picture: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
 
 def most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
     """The most frequent level of each channel of `levels` (..., 3)."""
-    return np.array([np.bincount(levels[..., c].ravel()).argmax() for c in range(3)], np.int16)
+    column = levels.reshape(-1, 1, 3)
+    counts = [cv2.calcHist([column], [c], None, [256], [0, 256]) for c in range(3)]
+    return np.array([count.argmax() for count in counts], np.int16)
 
 
 def is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> BoolArray:
@@ -141,12 +149,12 @@ def pen_px(mask: BoolArray) -> float:
 
 def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> BoolArray:
     """The connected parts of `mask` that reach the edges of the picture."""
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
-    at_edges = np.concatenate(edges(labels))
-    touching = np.zeros(labels.max() + 1, np.bool_)
-    touching[at_edges] = True
+    n, found = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
+    labels = np.asarray(found, np.int32)
+    touching = np.zeros(n, np.bool_)
+    touching[np.concatenate(edges(labels))] = True
     touching[0] = False
-    return np.asarray(touching[labels])
+    return touching.take(labels)
 
 
 def eroded(mask: BoolArray, n_px: int) -> BoolArray:
@@ -198,4 +206,4 @@ def inked_part(
 def cropped(ink: Image) -> ByteArray:
     """The part with ink (H, W) of 0..1, as a bitmap, ink 255."""
     rows, columns = inked_part(ink, ink.shape, margin=0)
-    return np.ascontiguousarray(np.rint(ink[rows, columns] * 255).astype(np.uint8))
+    return levels_of(ink[rows, columns])
