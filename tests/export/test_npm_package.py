@@ -259,6 +259,49 @@ def test_a_gallery_of_mixed_files_or_of_another_encoder_is_refused(page, origin,
         page.evaluate("(d) => garabato.search(d)", sketch("house", 3).to_lists())
 
 
+def test_a_gallery_is_found_without_a_failed_request(page, origin):
+    failed: list[str] = []
+    page.on("response", lambda response: failed.append(response.url) if not response.ok else None)
+    create(page, origin)
+    page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/page/gallery"])
+    assert failed == []
+
+
+def test_a_bundle_without_the_worker_says_so(page, origin):
+    page.route("**/worker.js", lambda route: route.fulfill(status=404))
+    with pytest.raises(playwright_api.Error, match="did not load"):
+        create(page, origin)
+
+
+def test_a_bundler_may_leave_the_path_of_a_module_on_its_own_disk(page, origin):
+    """Next.js does, but replaces the address of the worker by that of its own file."""
+
+    def fulfill(route: Any) -> None:
+        response = route.fetch()
+        bundled = response.text().replace(
+            "new URL(import.meta.url)", 'new URL("file:///app/garabato.js")'
+        )
+        assert bundled != response.text()
+        route.fulfill(response=response, body=bundled)
+
+    page.route("**/dist/garabato.js", fulfill)
+    create(page, origin)
+    hits = page.evaluate("(d) => garabato.search(d, {k: 3})", sketch("house", 3).to_lists())
+    assert [hit["category"] for hit in hits] == ["house"] * 3
+
+
+def test_servers_that_render_pages_may_import_the_package(host, origin):
+    script = """
+      await import("./pad_element.js");
+      const {toSvg} = await import("./index.js");
+      console.log(toSvg([[[0, 10], [0, 10]]], {lineWidth: 0}));
+    """
+    command = ["node", "--input-type=module", "--eval", script]
+    dist = host[0] / "package" / "dist"
+    done = subprocess.run(command, cwd=dist, capture_output=True, text=True, check=True)
+    assert 'viewBox="0 0 10 10"' in done.stdout
+
+
 def test_a_host_that_answers_every_address_with_a_page_has_no_gallery(page, origin, host):
     page.route("**/missing/**", lambda route: route.fulfill(body="<html>", status=200))
     with pytest.raises(playwright_api.Error, match="there is no gallery at"):

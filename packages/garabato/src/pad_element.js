@@ -34,7 +34,8 @@ const TEMPLATE = `
 
 const NOTHING = {hits: [], headline: "encoder", predictions: [], unsure: false, unknown: false, took_ms: 0};
 
-export class GarabatoPad extends HTMLElement {
+// servers that render pages import this module, but have no elements
+export class GarabatoPad extends (globalThis.HTMLElement ?? Object) {
   static observedAttributes = ["gallery"];
 
   #sketch = new Sketch();
@@ -185,4 +186,5 @@ export class GarabatoPad extends HTMLElement {
   }
 }
 
-if (!customElements.get("garabato-pad")) customElements.define("garabato-pad", GarabatoPad);
+const elements = globalThis.customElements;
+if (elements && !elements.get("garabato-pad")) elements.define("garabato-pad", GarabatoPad);

@@ -40,7 +40,7 @@ export class Garabato {
     if (!folder.pathname.endsWith("/")) folder.pathname += "/";
     this.#worker = startWorker();
     this.#worker.addEventListener("message", ({data}) => this.#settle(data));
-    this.#worker.addEventListener("error", ({message}) => this.#end(`the web worker failed: ${message ?? "no reason given"}`));
+    this.#worker.addEventListener("error", ({message}) => this.#end(`the web worker failed: ${message ?? "its file, worker.js, did not load"}`));
     this.ready = this.#request("load", folder.href);
     this.ready.catch(() => {}); // requests fail with the same error
   }
@@ -149,9 +149,10 @@ export function checkDrawing(drawing) {
 
 /** A page may start workers of its own origin only; one from elsewhere is imported by a local one. */
 function startWorker() {
-  const url = new URL("./worker.js", import.meta.url);
-  if (url.origin === location.origin) return new Worker(new URL("./worker.js", import.meta.url), {type: "module"});
-  const script = new Blob([`import ${JSON.stringify(url.href)};`], {type: "text/javascript"});
+  const here = new URL(import.meta.url); // file: where a bundler put the path on its own disk
+  const isOwn = here.origin === location.origin || here.protocol === "file:";
+  if (isOwn) return new Worker(new URL("./worker.js", import.meta.url), {type: "module"});
+  const script = new Blob([`import ${JSON.stringify(new URL("./worker.js", here))};`], {type: "text/javascript"});
   const local = URL.createObjectURL(script);
   const worker = new Worker(local, {type: "module"});
   worker.addEventListener("message", () => URL.revokeObjectURL(local), {once: true});

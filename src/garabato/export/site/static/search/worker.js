@@ -37,9 +37,11 @@ async function openGallery({folder, about}) {
   return {folder, about, gallery, hasOwnCategories: gallery.hasOwnCategories(about.categories)};
 }
 
-/** The folder of the gallery's files: `url` itself, or `gallery/` in it. */
+/** The folder of the gallery's files: `gallery/` in `url`, or `url` itself; the likelier first. */
 async function find(url) {
-  for (const folder of [url, new URL("gallery/", url).href]) {
+  const folders = [new URL("gallery/", url).href, url];
+  if (url.endsWith("/gallery/")) folders.reverse();
+  for (const folder of folders) {
     const response = await fetched(folder, "encoder.json");
     const about = response.ok && (await response.json().catch(() => null)); // some hosts answer with a page
     if (about) return {folder, about};
