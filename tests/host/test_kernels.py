@@ -71,6 +71,17 @@ def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(cache)
     assert run(more, cache)[2:] == ["False True", "[True, False, True]", "2"]
 
 
+def test_machine_code_of_another_signature_is_compiled_again(cache):
+    """Two processes that store it at the same time may choose the same file."""
+    of_float64 = _PROGRAM.replace("np.float32", "np.float64")
+    assert run(of_float64, cache)[2] == "True False"
+    first, second = sorted(cache.rglob("*.nbc"))
+    shutil.copy(first, second)
+    assert run(of_float64, cache) == ["False False", "[True, False, True]", "True False"]
+    assert run(of_float64, cache) == ["False False", "[True, False, True]", "False True"]
+    assert run(_PROGRAM, cache) == ["False False", "[True, False, True]", "False True"]
+
+
 def test_numbas_own_variable_leaves_all_kernels_to_python(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     program = _PROGRAM[: _PROGRAM.rindex("print(")] + "print('numba' in sys.modules)\n"

@@ -104,6 +104,9 @@ class _QuickCache(FunctionCache):
                 machine_code = load(sig, target_context)
         except Exception:  # a numba with other internals, or a damaged file
             machine_code = self._load_as_numba_does(sig, target_context)
+        # Two processes that store different signatures at the same time may choose the same file.
+        if machine_code is not None and machine_code.signature.args != sig:
+            machine_code = None
         if machine_code is None:
             _announce_compiling()
             gc.set_threshold(*_GC_THRESHOLDS)
