@@ -321,7 +321,7 @@ def test_a_client_that_is_still_sending_gets_the_whole_answer(
     """The service closes the connection; closed on unread bytes, it would be reset."""
     body = b" " * (9_000_000 if status == 413 else 8_000_000)  # 8 MiB are allowed
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
         client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:300_000])
         time.sleep(0.3)
         client.sendall(body[300_000:])

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -26,6 +28,7 @@ from PIL import Image
 from running import Running
 
 from garabato.service.http.problems import ProblemError
+from garabato.service.jobs import file_reader
 from garabato.service.jobs.file_process import Limits, RefusedError, first_drawing
 from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
 
@@ -83,19 +86,25 @@ def started() -> list[int]:
     return processes()
 
 
+async def send_file(reader: FileReader, process: int) -> asyncio.Future[FileQuery]:
+    """A query whose file has reached the process, which is stopped before that."""
+    os.kill(process, signal.SIGSTOP)
+    with open(f"/proc/{process}/fd/0", "rb") as files:
+        query = asyncio.ensure_future(reader.first_drawing(LINE))
+        await asyncio.to_thread(select.select, [files], [], [], 60)
+    return query
+
+
 def ended_with_a_file(reader: FileReader, number: signal.Signals) -> ProblemError:
     """The problem of a file whose process a signal ends after it got the file."""
     (process,) = processes()
 
     async def read_while_ended() -> ProblemError:
-        os.kill(process, signal.SIGSTOP)
-        with open(f"/proc/{process}/fd/0", "rb") as files:
-            job = asyncio.ensure_future(reader.first_drawing(LINE))
-            await asyncio.to_thread(select.select, [files], [], [], 60)
+        query = await send_file(reader, process)
         os.kill(process, number)
         os.kill(process, signal.SIGCONT)
         with pytest.raises(ProblemError) as caught:
-            await job
+            await query
         return caught.value
 
     return asyncio.run(read_while_ended())
@@ -118,8 +127,9 @@ def test_one_process_stays_after_many_files(reader: FileReader) -> None:
 
 def test_a_cancelled_request_ends_its_process_and_the_next_file_is_read(reader: FileReader) -> None:
     async def give_up() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(reader.first_drawing(png(3_000)), 0.2)
+        query = await send_file(reader, before)
+        query.cancel()
+        await asyncio.wait([query])
 
     read(reader, LINE)
     (before,) = processes()
@@ -130,17 +140,25 @@ def test_a_cancelled_request_ends_its_process_and_the_next_file_is_read(reader: 
 
 
 def test_a_request_cancelled_before_its_process_is_ready_keeps_the_process(
-    reader: FileReader,
+    reader: FileReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # otherwise, on a slow machine, no process might ever get ready in the time of a request
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.first_drawing(LINE), 0.01)
 
+    go_on, waiting_python = tmp_path / "go on", tmp_path / "python"
+    os.mkfifo(go_on)
+    waiting_python.write_text(f'#!/bin/sh\n: < "{go_on}"\nexec "{sys.executable}" "$@"\n')
+    waiting_python.chmod(0o755)
+    monkeypatch.setattr(file_reader, "sys", SimpleNamespace(executable=str(waiting_python)))
     reader.prepare()
     before = started()
     asyncio.run(give_up())
-    time.sleep(0.5)
+    go_on.write_bytes(b"")
+    until = time.monotonic() + 60
+    while not reader._idle and time.monotonic() < until:
+        time.sleep(0.01)
     assert processes() == before
     (answer,) = read(reader, LINE)
     assert isinstance(answer, FileQuery)
@@ -246,11 +264,14 @@ def test_a_killed_process_leaves_no_file_behind(
     read(reader, LINE)
 
     async def give_up() -> None:
-        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
+        content = png(3_000)
+        query = asyncio.ensure_future(reader.first_drawing(content))
         while not list(tmp_path.glob("*/garabato-upload-*")):
+            if query.done():  # before its file was seen
+                query = asyncio.ensure_future(reader.first_drawing(content))
             await asyncio.sleep(0.001)
-        job.cancel()
-        await asyncio.wait([job])
+        query.cancel()
+        await asyncio.wait([query])
 
     asyncio.run(give_up())
     (answer,) = read(reader, LINE)  # by another process

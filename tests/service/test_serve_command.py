@@ -124,11 +124,11 @@ def test_a_request_that_lasts_longer_than_the_shutdown_is_told_so(
     with serving(make_gallery(), tmp_path / "log") as (process, port):
         head = (
             b"POST /v1/search HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-            b"content-length: 99\r\n\r\n"
+            b"content-length: 99\r\nexpect: 100-continue\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", port), timeout=60) as under_way:
             under_way.sendall(head)
-            time.sleep(0.5)
+            assert under_way.recv(65_536).startswith(b"HTTP/1.1 100 ")  # it waits for the body
             os.kill(process.pid, signal.SIGTERM)
             answer = b"".join(iter(lambda: under_way.recv(65_536), b""))
         assert answer.startswith(b"HTTP/1.1 503 "), answer
