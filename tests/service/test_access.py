@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from running import Running
 
+from garabato.service.http import access
 from garabato.service.settings import Settings
 
 LINE = {"drawing": [[[0, 9, 30], [0, 9, 7]]]}
@@ -111,7 +113,11 @@ def test_a_service_can_be_set_to_refuse_changes(gallery_uri: str) -> None:
         assert (answer.status, answer.json["detail"]) == (403, "this service accepts no changes")
 
 
-def test_too_many_changes_get_429_with_retry_after(gallery_uri: str) -> None:
+def test_too_many_changes_get_429_with_retry_after(
+    gallery_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The clock stands still: a change more is allowed every 20 s.
+    monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: 0.0))
     with Running(Settings(gallery=gallery_uri, writes_per_minute=3)) as running:
         running.wait_until("/readyz")
         answers = [running.ask("DELETE", "/v1/drawings/none") for _ in range(5)]
