@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import time
 import urllib.request
@@ -40,7 +41,7 @@ class MilvusServer:
         for name, value in _QUICK.items():
             config.set(name, value)
         names = [name for name in config.configurable_items if name.endswith("_port")]
-        *free, etcd, peer, web = _free_ports(len(names) + 3)
+        *free, etcd, peer, web = free_ports(len(names) + 3)
         ports = dict(zip(names, free, strict=True))
         self._server = self._wheel_class(config, wait_for_started=False, **ports)
         self._server.webservice_port = web
@@ -88,12 +89,13 @@ class MilvusServer:
         raise RuntimeError(f"the Milvus server did not start within {patience_s:.0f} s: {log}")
 
 
-def _free_ports(n: int) -> list[int]:
-    """Ports nobody listens at; taken together, so that they differ."""
-    sockets = [socket.socket() for _ in range(n)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+def free_ports(n: int) -> list[int]:
+    """Ports at which nobody listens, now or soon: the system gives none of these to others."""
+    ports = []
+    for port in random.sample(range(10_000, 32_000), 1_000):
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == n:
+            break
     return ports

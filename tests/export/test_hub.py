@@ -309,13 +309,14 @@ def test_without_a_network_loading_and_uploading_say_so_at_once(encoder, hub, mo
     hub["onnx/model.onnx"] = b"never read"
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
+        # bound: nobody else listens there
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
-    started = time.monotonic()
-    with pytest.raises(EncoderError, match=r"cannot download onnx/model\.onnx of hf://a/b"):
-        load_encoder("hf://a/b")
-    with pytest.raises(SourceError, match="cannot upload to a/b"):
-        push_to_hub(encoder, "a/b", token="hf_test")
-    assert time.monotonic() - started < 15
+        started = time.monotonic()
+        with pytest.raises(EncoderError, match=r"cannot download onnx/model\.onnx of hf://a/b"):
+            load_encoder("hf://a/b")
+        with pytest.raises(SourceError, match="cannot upload to a/b"):
+            push_to_hub(encoder, "a/b", token="hf_test")
+        assert time.monotonic() - started < 15
 
 
 def test_what_was_loaded_before_is_loaded_without_a_network(encoder, hub, monkeypatch):

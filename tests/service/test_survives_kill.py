@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -68,30 +68,26 @@ def test_everything_acknowledged_is_there_after_kill_9(
 @contextmanager
 def serving(uri: str, log: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     """A service of its own that is ready, and its port; killed in the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "garabato", "serve", "--gallery", uri, "--port", str(port)]
+    command = [sys.executable, "-m", "garabato", "serve", "--gallery", uri, "--port", "0"]
     environment = os.environ | {"GARABATO_WRITES_PER_MINUTE": "1000000"}
     with open(log, "wb") as file:
         process = subprocess.Popen(command, env=environment, stderr=file)
     try:
-        wait_until_ready(port, process)
-        yield process, port
+        yield process, wait_until_ready(log, process)
     finally:
         process.kill()
         process.wait()
 
 
-def wait_until_ready(port: int, process: subprocess.Popen) -> None:
+def wait_until_ready(log: Path, process: subprocess.Popen) -> int:
+    """The port, which the system chose."""
     pool = urllib3.PoolManager(retries=False, timeout=10)
     deadline = time.monotonic() + 180
     while True:
-        assert process.poll() is None, "the service ended"
+        assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, "the service is not ready"
-        try:
-            if pool.request("GET", f"http://127.0.0.1:{port}/readyz").status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text()):
+            with suppress(urllib3.exceptions.HTTPError):
+                if pool.request("GET", f"{found[0]}/readyz").status == 200:
+                    return int(found[1])
         time.sleep(0.1)

@@ -21,17 +21,17 @@ from garabato.sources.source import choose_source
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder on a machine that reaches no bucket and has no npm."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setenv("GARABATO_BUCKET", address)
-    monkeypatch.delenv("GARABATO_SOURCE", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    (tmp_path / "bin").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"  # bound: nobody else listens there
+        monkeypatch.setenv("GARABATO_BUCKET", address)
+        monkeypatch.delenv("GARABATO_SOURCE", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        (tmp_path / "bin").mkdir()
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path
 
 
 @pytest.fixture

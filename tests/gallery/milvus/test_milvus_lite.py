@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from milvus_server import free_ports
 from pixel_encoder import PixelEncoder
 from sketches import make_drawings
 
@@ -28,9 +29,7 @@ pytestmark = pytest.mark.slow
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with an empty store."""
     folder = tmp_path_factory.mktemp("milvus-lite")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--data-dir", str(folder / "data")]
     with open(folder / "log", "wb") as log:
