@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import inspect
+import pickle
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from garabato import errors
@@ -13,8 +16,11 @@ from garabato.categories import CATEGORIES
 from garabato.errors import (
     FormatError,
     GarabatoError,
+    InputError,
     MissingExtraError,
     StorageError,
+    check_count,
+    check_opened,
     did_you_mean,
     first_line,
     nearest_name,
@@ -59,6 +65,35 @@ def test_a_missing_extra_says_the_command_that_installs_it():
     assert "pip install 'garabato[milvus]'" in str(
         MissingExtraError("the Milvus gallery", "milvus")
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FormatError("broken JSON", path="cat.ndjson", position="line 12"),
+        MissingExtraError("the Milvus gallery", "milvus", "or use a folder"),
+        errors.ServiceError("busy", status=503, problem={"title": "busy"}),
+    ],
+)
+def test_errors_of_other_processes_arrive_whole(error: GarabatoError):
+    arrived = pickle.loads(pickle.dumps(error))
+    assert (type(arrived), str(arrived), vars(arrived)) == (type(error), str(error), vars(error))
+
+
+def test_a_path_where_something_opened_is_wanted_is_an_error_that_says_how_to_open_it():
+    check_opened(gallery=object(), encoder=None)
+    expected = "gallery must be opened: garabato.open_gallery('my.gallery')"
+    for path in ("my.gallery", Path("my.gallery")):
+        with pytest.raises(InputError, match=re.escape(expected)):
+            check_opened(encoder=object(), gallery=path)
+
+
+def test_a_count_is_a_whole_number_of_at_least_one():
+    for good in (1, np.int64(3), np.uint8(255)):
+        check_count("k", good)
+    for bad in (0, -1, 2.0, "3", None, np.float32(2)):
+        with pytest.raises(InputError, match="k must be a whole number of at least 1, not "):
+            check_count("k", bad)
 
 
 @pytest.mark.parametrize(

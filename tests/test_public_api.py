@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 import garabato
 import garabato.errors
+
+#: Public functions and their arguments that were opened before: galleries, encoders, data sets.
+OPENED_BEFORE = [
+    pytest.param(function, argument, id=f"{name}, {argument.name}")
+    for name in garabato.__all__
+    if inspect.isfunction(function := getattr(garabato, name))
+    for argument in inspect.signature(function).parameters.values()
+    if argument.name in ("dataset", "encoder", "gallery", "source")
+    if not re.search("PathLike|ChosenSource", argument.annotation)
+]
 
 HEAVY = ("torch", "numba", "pyarrow", "lancedb", "cv2", "matplotlib", "rich", "numpy")
 
@@ -25,6 +39,18 @@ def modules_after(code: str) -> set[str]:
 @pytest.mark.parametrize("name", garabato.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(garabato, name) is not None
+
+
+@pytest.mark.parametrize(("function", "argument"), OPENED_BEFORE)
+def test_a_path_where_an_opened_object_is_wanted_is_refused(
+    function: Callable[..., object], argument: inspect.Parameter
+) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    given: dict[str, Any] = {
+        one.name: [] for one in parameters if one.default is one.empty and one.name != "card"
+    }
+    with pytest.raises(garabato.InputError, match=f"^{argument.name} must be opened: garabato"):
+        function(**{**given, argument.name: "mine"})
 
 
 def test_every_error_is_public() -> None:

@@ -67,6 +67,9 @@ class Client:
         )
         self._pool = urllib3.PoolManager(timeout=timeout_s, retries=retry, maxsize=8)
 
+    def __repr__(self) -> str:
+        return f"Client({self._url!r}, gallery={self._gallery!r})"
+
     def classify(
         self,
         drawing: Drawing | str | PathLike[str],

@@ -23,8 +23,9 @@ import difflib
 import errno
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import index
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, SupportsIndex
 
 _STORAGE_FIXES = {
     errno.ENOSPC: "the disk is full; free some space or write to another disk",
@@ -36,6 +37,13 @@ _STORAGE_FIXES = {
     errno.EEXIST: "there is a file of this name; choose another folder",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+}
+#: The function that opens what is passed to an argument of this name.
+_OPENED_BY = {
+    "dataset": "Dataset.open",
+    "encoder": "load_encoder",
+    "gallery": "open_gallery",
+    "source": "open_gallery",
 }
 
 
@@ -128,6 +136,9 @@ class MissingExtraError(GarabatoError, ImportError):
             + (f"; {alternative}" if alternative else "")
         )
 
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        return type(self), (self.feature, self.extra, self.alternative)
+
 
 def check_choice(name: str, given: object, known: Iterable[str]) -> None:
     """Raise InputError if the argument `name` is not one of the words `known`."""
@@ -135,6 +146,19 @@ def check_choice(name: str, given: object, known: Iterable[str]) -> None:
     if given not in words:
         hint = did_you_mean(str(given), words)
         raise InputError(f"{name} must be one of {', '.join(words)}, not {given!r}{hint}")
+
+
+def check_count(name: str, given: object) -> None:
+    """Raise InputError if the argument `name` is not a whole number of at least 1."""
+    if not isinstance(given, SupportsIndex) or index(given) < 1:
+        raise InputError(f"{name} must be a whole number of at least 1, not {given!r}")
+
+
+def check_opened(**arguments: object) -> None:
+    """Raise InputError for the path of a gallery, encoder or data set that must be opened first."""
+    for name, given in arguments.items():
+        if isinstance(given, str | PathLike):
+            raise InputError(f"{name} must be opened: garabato.{_OPENED_BY[name]}({str(given)!r})")
 
 
 def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +113,10 @@ def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given
             ask(given)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
 def test_batches_of_less_than_one_drawing_are_refused(encoder, batch_size):
-    with pytest.raises(InputError, match=f"batch_size must be at least 1, not {batch_size}"):
+    problem = f"batch_size must be a whole number of at least 1, not {batch_size}"
+    with pytest.raises(InputError, match=problem):
         encoder.embed(DRAWINGS, batch_size=batch_size)
 
 
@@ -297,6 +299,14 @@ def test_unknown_names_in_among_are_refused(encoder):
         encoder.classify(DRAWINGS[0], among=["cat, dog"])
     with pytest.raises(InputError, match="`among` is empty"):
         encoder.classify(DRAWINGS[0], among=[])
+    with pytest.raises(InputError, match="`among` is empty"):
+        encoder.best_predictions(np.full(4, 0.25, np.float32), 3, among=np.array([], np.int64))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5,), (1, 4)])
+def test_probabilities_that_are_not_those_of_one_drawing_are_refused(encoder, shape):
+    with pytest.raises(InputError, match=r"have the shape \(4,\), not " + re.escape(str(shape))):
+        encoder.best_predictions(np.zeros(shape, np.float32), 3)
 
 
 def of_best(encoder, probability):

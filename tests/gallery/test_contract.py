@@ -400,8 +400,8 @@ def test_key_ids_and_categories_may_hold_any_text(gallery, drawings):
 def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
     gallery.add(drawings, tags=["mine"])
     for wrong, problem in (
-        ({"limit": 0}, "limit must be a whole number, at least 1, not 0"),
-        ({"limit": 2.5}, "limit must be a whole number, at least 1, not 2.5"),
+        ({"limit": 0}, "limit must be a whole number of at least 1, not 0"),
+        ({"limit": 2.5}, "limit must be a whole number of at least 1, not 2.5"),
         ({"after": 5}, "a key_id must be text, not 5"),
     ):
         with pytest.raises(InputError, match=problem):

@@ -259,8 +259,9 @@ def test_a_k_beyond_the_gallery_counts_all_other_drawings(plane):
         ("@1", 0.25),
     ]
     assert find_odd(plane([]), where={"key_id": ["@0"]}) == []
-    with pytest.raises(InputError, match="k must be at least 1, not 0"):
-        find_odd(gallery, k=0)
+    for k in (0, 2.5):
+        with pytest.raises(InputError, match=f"k must be a whole number of at least 1, not {k}"):
+            find_odd(gallery, k=k)
 
 
 def test_categories_that_end_in_a_nul_are_others(plane):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from networks import make_encoder
 from sketches import make_drawings, sketch
 
+from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 
 
@@ -68,3 +71,9 @@ def test_get_takes_one_key_id_too(gallery):
     assert gallery.get(key_id).key_id == key_id
     assert gallery.get("none") is None
     assert [drawing.key_id for drawing in gallery.get([key_id, "none"])] == [key_id]
+
+
+@pytest.mark.parametrize("take_along", [pickle.dumps, copy.deepcopy])
+def test_a_gallery_that_another_process_needs_is_opened_there(gallery, take_along):
+    with pytest.raises(GalleryError, match=r"cannot be pickled or copied; open it again: open_"):
+        take_along(gallery)

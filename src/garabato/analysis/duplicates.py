@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 from garabato.drawing import ByteArray, FloatArray, IntArray
-from garabato.errors import InputError
+from garabato.errors import InputError, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.embeddings import CountProgress, Embeddings
 from garabato.gallery.exact.clusters import unit_rows
@@ -50,6 +50,7 @@ def find_duplicates(
     nearly equal embeddings. Of several equal drawings, only the first is compared with the others;
     each of the rest is paired with it. Raises InputError if `above` is not in [-1, 1].
     """
+    check_opened(gallery=gallery)
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
     # With embeddings alone, the pairs that are alike grow with the square of the drawings: a

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.errors import GalleryError
+from garabato.errors import GalleryError, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.embeddings import Embeddings
 from garabato.host.atomic import replacing
@@ -95,6 +95,7 @@ def map_gallery(
     100,000 drawings take about 25 s of processor time. The same gallery and `seed` give the same
     map. Calls `progress(stage, n_done, n_total)`.
     """
+    check_opened(gallery=gallery)
     report_progress = progress or (lambda stage, done, total: None)
     drawings = gallery.embeddings(progress=partial(report_progress, "reading the gallery"))
     coordinates = lay_out(drawings, seed=seed, progress=report_progress)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.errors import InputError
+from garabato.errors import check_count, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.embeddings import CountProgress
 from garabato.gallery.filters import Where
@@ -41,8 +41,8 @@ def find_odd(
     other category (most first). Drawings without a category are ignored. Only drawings that pass
     `where` are compared; if they have a single category, none is odd. Raises InputError if k < 1.
     """
-    if k < 1:
-        raise InputError(f"k must be at least 1, not {k}")
+    check_opened(gallery=gallery)
+    check_count("k", k)
     drawings = gallery.embeddings(where=where)
     is_labelled = [category is not None for category in drawings.categories]
     drawings = drawings.take(np.flatnonzero(is_labelled))

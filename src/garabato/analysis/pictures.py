@@ -9,6 +9,7 @@ from os import PathLike
 from garabato.analysis.duplicates import DuplicatePair
 from garabato.analysis.odd import OddDrawing
 from garabato.drawing import Drawing
+from garabato.errors import check_opened
 from garabato.gallery import Gallery, Hit
 from garabato.gallery.filters import Where
 from garabato.render.contact_sheets import Cell, Frame, draw_sheet, save_png
@@ -56,6 +57,7 @@ def draw_hits(
     Hits are marked right or wrong if the gallery holds drawings of the query's category that pass
     `where`. Returns the number of rows; the picture shows the first 50. Raises StorageError.
     """
+    check_opened(gallery=gallery)
     queries = {result.category: result.like[0] for result in results}
     findable = {
         category
@@ -149,4 +151,5 @@ def _rows(result: SearchResult, can_be_right: bool) -> list[list[Cell]]:
 
 
 def _by_key(gallery: Gallery, key_ids: Iterable[str]) -> dict[str, Drawing]:
+    check_opened(gallery=gallery)
     return {str(drawing.key_id): drawing for drawing in gallery.get(list(dict.fromkeys(key_ids)))}

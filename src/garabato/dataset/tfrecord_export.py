@@ -24,7 +24,7 @@ from garabato.dataset.tfrecord import (
     write_record,
 )
 from garabato.drawing import FloatArray
-from garabato.errors import InputError, storage_errors
+from garabato.errors import InputError, check_opened, storage_errors
 from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
 from garabato.render.contact_sheets import encode_png, save_png
@@ -52,6 +52,7 @@ def export_tfrecord(
     is replaced. Raises InputError for more shards than drawings, DatasetError if `out` holds
     anything else, and StorageError.
     """
+    check_opened(dataset=dataset)
     spec = spec or RenderSpec()
     out = Path(out)
     with storage_errors(out):

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, overload, runtime_checkab
 
 import numpy as np
 
-from garabato.drawing import (
-    ByteArray,
-    Drawing,
-    DrawingBatch,
-    FloatArray,
-    IntArray,
-    list_drawings,
-)
+from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray, list_drawings
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.few_shot import (
     AddedCategory,
@@ -30,7 +23,7 @@ from garabato.encoder.few_shot import (
     unit_vectors,
     with_added_logits,
 )
-from garabato.errors import EncoderError, InputError, did_you_mean
+from garabato.errors import EncoderError, InputError, check_count, did_you_mean
 from garabato.render import RenderSpec, render_batch, with_own_ink
 
 if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
@@ -45,6 +38,7 @@ FORMAT_VERSION = 1
 DEFAULT_UNSURE_BELOW = 0.5
 #: The number of best predictions that decide whether a drawing is unknown.
 N_TO_KNOW = 5
+_AMONG_NOTHING = "`among` is empty; give at least one category, or leave it out"
 
 
 @runtime_checkable
@@ -287,15 +281,12 @@ class Encoder:
 
         An empty drawing is encoded as an empty image.
         """
+        n_categories, dim = len(self.categories), self.embedding_dim
+        nothing = Output(np.zeros((0, n_categories), np.float32), np.zeros((0, dim), np.float32))
         outputs = [self._output(*self._run(batch)) for batch in _batches(drawings, batch_size)]
-        if not outputs:
-            return Output(
-                np.zeros((0, len(self.categories)), np.float32),
-                np.zeros((0, self.embedding_dim), np.float32),
-            )
         return Output(
-            np.concatenate([o.probabilities for o in outputs]),
-            np.concatenate([o.embeddings for o in outputs]),
+            np.concatenate([o.probabilities for o in [nothing, *outputs]]),
+            np.concatenate([o.embeddings for o in [nothing, *outputs]]),
         )
 
     def embed(
@@ -374,7 +365,7 @@ class Encoder:
                     hint = "; give each category by itself"
                 raise InputError(f"the encoder has no category {name!r}{hint}")
         if not names:
-            raise InputError("`among` is empty; give at least one category, or leave it out")
+            raise InputError(_AMONG_NOTHING)
         return np.array(sorted({index[name] for name in names}), np.int64)
 
     def best_predictions(
@@ -384,10 +375,14 @@ class Encoder:
 
         `among` is as `category_indices` gives it.
         """
-        if not isinstance(k, int | np.integer) or k < 1:
-            raise InputError(f"k must be a whole number of at least 1, not {k!r}")
-        indices = np.arange(len(probabilities)) if among is None else among
-        chosen = probabilities[indices]
+        check_count("k", k)
+        shape, given = (len(self.categories),), np.shape(probabilities)
+        if given != shape:
+            raise InputError(f"probabilities of one drawing have the shape {shape}, not {given}")
+        indices = np.arange(len(self.categories)) if among is None else among
+        if len(indices) == 0:
+            raise InputError(_AMONG_NOTHING)
+        chosen = np.asarray(probabilities)[indices]
         if among is not None:
             total = chosen.sum()
             chosen = chosen / total if total > 0 else np.full(len(chosen), 1 / len(chosen))
@@ -488,8 +483,7 @@ class Encoder:
 def _batches(
     drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
 ) -> Iterator[DrawingBatch]:
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, not {batch_size}")
+    check_count("batch_size", batch_size)
     if isinstance(drawings, DrawingBatch):
         alike = [drawings]
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from garabato.drawing import BoolArray, DrawingBatch
-from garabato.errors import InputError, SourceError
+from garabato.errors import InputError, SourceError, check_opened
 from garabato.evaluation import metrics
 from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predicted
 from garabato.formats import ReadReport
@@ -44,6 +44,7 @@ def evaluate(
     """
     from garabato.dataset import Dataset
 
+    check_opened(encoder=encoder)
     started = time.perf_counter()
     report = progress or (lambda stage, done, total: None)
     unreadable = ReadReport()

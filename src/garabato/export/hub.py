@@ -20,12 +20,7 @@ from garabato.dataset.store import front_matter
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.files import ONNX_FILE, WEIGHTS_FILE
-from garabato.errors import (
-    InputError,
-    MissingExtraError,
-    SourceError,
-    storage_errors,
-)
+from garabato.errors import InputError, MissingExtraError, SourceError, check_opened, storage_errors
 from garabato.export.onnx import export_onnx, picture_network
 from garabato.host.atomic import write_bytes
 
@@ -79,6 +74,7 @@ def export_hub(
     Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an
     encoder in ONNX form.
     """
+    check_opened(encoder=encoder)
     encoder.as_pytorch()  # raises before anything is written
     folder = Path(folder)
     names = ["README.md", "config.json", "preprocessor_config.json", WEIGHTS_FILE, ONNX_FILE]

@@ -29,7 +29,7 @@ from garabato.drawing import ByteArray, DrawingBatch
 from garabato.encoder import FORMAT, Encoder
 from garabato.encoder.files import CHECKSUM, with_checksum
 from garabato.encoder.onnx_runtime import OnnxRuntime, import_onnxruntime, open_session
-from garabato.errors import EncoderError, InputError, MissingExtraError
+from garabato.errors import EncoderError, InputError, MissingExtraError, check_opened
 from garabato.host.atomic import write_bytes
 from garabato.render import render_batch
 
@@ -70,6 +70,7 @@ def export_onnx(
     that, InputError for 8 bits without drawings, MissingExtraError without the extra `train`, and
     StorageError.
     """
+    check_opened(encoder=encoder)
     if isinstance(encoder.runtime, OnnxRuntime):
         content = _copied(encoder, encoder.runtime, bits)
     elif bits == 8:

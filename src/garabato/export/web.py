@@ -29,7 +29,7 @@ from garabato.analysis.map import StageProgress, map_gallery
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.encoder import Encoder
 from garabato.encoder.few_shot import added_weights
-from garabato.errors import InputError
+from garabato.errors import InputError, check_count, check_opened
 from garabato.export.onnx import export_onnx
 from garabato.gallery import Gallery, open_gallery
 from garabato.gallery.explore import has_own_categories
@@ -106,6 +106,7 @@ def export_web(
     Raises SourceError if npm fails, InputError for encoders whose images are not in style "smooth",
     and StorageError.
     """
+    check_opened(encoder=encoder, gallery=gallery)
     target = Path(folder)
     _check_replaceable(target)
     if encoder.spec.style != "smooth":
@@ -113,8 +114,7 @@ def export_web(
             f"the page renders in style 'smooth', but this encoder uses {encoder.spec.style!r}; "
             "train an encoder with style 'smooth'"
         )
-    if per_category < 1:
-        raise InputError(f"per_category must be at least 1, not {per_category}")
+    check_count("per_category", per_category)
     show = progress or (lambda stage, done, total: None)
     show("fetching ONNX Runtime for browsers", 0, 1)
     packages = _browser_packages()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-from garabato.errors import InputError
+from garabato.errors import InputError, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.records import (
     Added,
@@ -46,9 +46,8 @@ def open_gallery(
     with embeddings. `token` ("user:password") is for a server that requires one; it defaults to the
     environment variable GARABATO_MILVUS_TOKEN.
     """
+    check_opened(encoder=encoder)
     uri = fspath(uri)
-    if isinstance(encoder, str | PathLike):
-        raise InputError(f"encoder must be an Encoder: encoder=garabato.load_encoder({encoder!r})")
     if "://" in uri:
         from garabato.gallery.milvus.gallery import MilvusGallery
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.errors import GarabatoError, InputError
+from garabato.errors import GalleryError, GarabatoError, InputError, check_count
 from garabato.gallery.embeddings import CountProgress, Embeddings
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
@@ -89,6 +89,11 @@ class Gallery(ABC):
             return f"{type(self).__name__}({str(self.uri)!r}, {self.count():,} drawings)"
         except GarabatoError:  # a folder that was deleted, a server that is gone
             return f"{type(self).__name__}({str(self.uri)!r})"
+
+    def __reduce__(self) -> str:
+        raise GalleryError(
+            f"a gallery cannot be pickled or copied; open it again: open_gallery({self.uri!r}, ...)"
+        )
 
     def _repr_html_(self) -> str | None:
         try:
@@ -246,8 +251,7 @@ class Gallery(ABC):
 
         Pass the last key_id of a page as `after` to get the next page.
         """
-        if not isinstance(limit, int | np.integer) or limit < 1:
-            raise InputError(f"limit must be a whole number, at least 1, not {limit!r}")
+        check_count("limit", limit)
         if after is not None:
             check_key_id(after)
         condition, hidden = parse_where(where), self._hidden.all()
@@ -342,8 +346,7 @@ class Gallery(ABC):
         """
         if not 0 < recall <= 1:
             raise InputError(f"recall must be in (0, 1], not {recall}")
-        if n_queries < 1:
-            raise InputError(f"n_queries must be at least 1, not {n_queries}")
+        check_count("n_queries", n_queries)
         return []
 
     def settle(self) -> None:  # noqa: B027  (not every backend defers work)
@@ -487,8 +490,6 @@ class Gallery(ABC):
 
 def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> IntArray:
     """The positions of the rows that are not hidden."""
-    if not hidden:
-        return np.arange(rows.num_rows)
     is_hidden = pc.is_in(rows["key_id"], value_set=pa.array(builtins.list(hidden), pa.string()))
     return np.flatnonzero(~is_hidden.to_numpy(zero_copy_only=False))
 

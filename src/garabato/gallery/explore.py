@@ -16,7 +16,7 @@ import numpy as np
 
 from garabato.drawing import Drawing, FloatArray, list_drawings
 from garabato.encoder import Prediction
-from garabato.errors import InputError
+from garabato.errors import InputError, check_count, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
 from garabato.gallery.records import MAX_K, Embedder, Hit, Hits, Query, check_k
@@ -56,6 +56,7 @@ def query_direction(
     It is the mean embedding of `more` minus half the mean embedding of `less` (Rocchio's relevance
     feedback, 1971).
     """
+    check_opened(encoder=encoder)
     more, less = list_drawings(more), list_drawings(less)
     if not more:
         raise InputError("give at least one drawing that the hits should be like")
@@ -81,6 +82,7 @@ def search_like(
     Scores are cosine similarities with that direction. The given drawings themselves (by key_id)
     are left out of the hits.
     """
+    check_opened(gallery=gallery, encoder=encoder)
     more, less = list_drawings(more), list_drawings(less)
     given = {drawing.key_id for drawing in (*more, *less)}
     hits = gallery.search(
@@ -106,6 +108,7 @@ def search_diverse(
     and Goldstein, 1998). With `variety` 0 this is a plain search. Scores are similarities to the
     query. Drawings whose key_id is in `leave_out` are left out of the hits.
     """
+    check_opened(gallery=gallery, encoder=encoder)
     if not 0 <= variety <= 1:
         raise InputError(f"variety must be between 0 and 1, not {variety}")
     hits = gallery.search(query, k=min(MAX_K, 10 * check_k(k) + len(leave_out)), where=where)
@@ -152,8 +155,8 @@ def search_by_category(
     pass, or 256 drawings for each one asked for; a category that is rare near the query may then
     have fewer hits. The best category comes first. `leave_out` is as in `search_diverse`.
     """
-    if not isinstance(per_category, int) or per_category < 1:
-        raise InputError(f"per_category must be at least 1, not {per_category!r}")
+    check_opened(gallery=gallery)
+    check_count("per_category", per_category)
     depth = 4 * check_k(k) * per_category + len(leave_out)
     max_depth = min(MAX_K, _MAX_DEPTH * k * per_category)
     while True:
@@ -236,6 +239,7 @@ def search_with_names(
 
     Galleries of more than 100,000 drawings are searched by similarity alone.
     """
+    check_opened(gallery=gallery)
     hits = gallery.search(query, k=check_k(k), where=where)
     boosts = _names_of(gallery).boosts(predictions) if hits else {}
     if where and where.get("key_id") is not None:  # it is replaced below

@@ -19,7 +19,7 @@ from garabato.dataset import Dataset
 from garabato.dataset.store import SPLITS
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.drawing.batch import regrouped
-from garabato.errors import InputError, check_choice
+from garabato.errors import InputError, check_choice, check_opened
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
 from garabato.gallery.embeddings import CountProgress
@@ -60,6 +60,7 @@ def index(
     FormatError. `progress(n_done, n)` is called while it works; for a source, `n` is an estimate
     that improves. Raises whatever `Gallery.add` raises.
     """
+    check_opened(gallery=gallery, encoder=encoder)
     if isinstance(drawings, list | tuple | DrawingBatch):
         raise InputError(
             "index reads a data set or a source; "
@@ -112,6 +113,7 @@ def index_icons(
     `progress(stage, n_done, n_total)` is called with the stages "fetch" (sets) and "index" (icons).
     Raises InputError for an unknown set and SourceError if npm cannot fetch one.
     """
+    check_opened(gallery=gallery, encoder=encoder)
     show = progress or (lambda stage, n_done, n_total: None)
     names = list(dict.fromkeys(sets))
     IconSource.check(names)
@@ -138,6 +140,7 @@ def index_icons(
 
 def icon_gallery_folder(sets: Sequence[str], encoder: Embedder) -> str:
     """A folder in the user's cache for the gallery of these sets and this encoder."""
+    check_opened(encoder=encoder)
     name = "-".join(["icons", *dict.fromkeys(sets), encoder.fingerprint])
     return str(cache_folder() / "galleries" / name)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import GalleryError
+from garabato.errors import GalleryError, check_opened
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
 from garabato.gallery.records import Embedder, FilledBy, Stored
@@ -44,6 +44,7 @@ def copy_gallery(
     EncoderMismatchError if another encoder filled the gallery at `uri`, and whatever `Gallery.add`
     raises.
     """
+    check_opened(source=source, encoder=encoder)
     filled_by = source.info().encoder
     target = open_gallery(uri, encoder=encoder or _EncoderOf(filled_by), token=token)
     n_copied = n_there = 0

@@ -119,7 +119,7 @@ class CategoryCounts:
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Groups:
     """Groups of equal drawings, and how many span categories or splits.
 
@@ -134,7 +134,7 @@ class Groups:
     groups: list[IntArray]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """The result of `inspect`. Rows (in `empty`, `dots` and groups) are rows of `table`."""
 

@@ -153,6 +153,9 @@ class IconSource:
         self.leave_out: frozenset[str] = frozenset()
         self._folders = {name: fetch_icons(name) for name in dict.fromkeys(sets)}
 
+    def __repr__(self) -> str:
+        return f"IconSource({list(self._folders)})"
+
     @staticmethod
     def check(sets: Sequence[str]) -> None:
         """Raise InputError, with the nearest name, for an unknown set."""

@@ -317,7 +317,7 @@ def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
     assert gallery.tune() == []
     with pytest.raises(InputError, match=r"\(0, 1\]"):
         gallery.tune(recall=1.5)
-    with pytest.raises(InputError, match="n_queries must be at least 1, not 0"):
+    with pytest.raises(InputError, match="n_queries must be a whole number of at least 1, not 0"):
         gallery.tune(n_queries=0)
 
 

@@ -28,6 +28,7 @@ from garabato.errors import (
     InputError,
     SourceError,
     StorageError,
+    check_count,
     did_you_mean,
     storage_errors,
 )
@@ -129,8 +130,8 @@ def download(
     be reached (what was fetched is kept), InputError if the folder holds other files, and
     StorageError.
     """
-    if per_category is not None and per_category < 1:
-        raise InputError(f"per_category must be at least 1, not {per_category}")
+    if per_category is not None:
+        check_count("per_category", per_category)
     out = Path(out)
     names = _chosen(categories, seed)
     url = _bucket_url(bucket)
