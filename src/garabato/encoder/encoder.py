@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, cast, overload, runtime_checkable
@@ -167,6 +166,7 @@ class Encoder:
 
             model = TorchRuntime(model, device=device, precision=precision)
         self.runtime: Runtime = model
+        self._fingerprint: str | None = None
         for n_bits, coder in self.coders.items():
             if coder.weights.shape != (self.embedding_dim, n_bits):
                 raise InputError(
@@ -216,10 +216,12 @@ class Encoder:
         """Where the network runs: "cpu", "cuda:0"."""
         return self.runtime.device
 
-    @cached_property
+    @property  # not cached_property, which Pyright refuses as the `fingerprint` of an Embedder
     def fingerprint(self) -> str:
         """Sixteen hex digits that identify the embeddings: galleries refuse another fingerprint."""
-        return self.runtime.fingerprint(self.spec)
+        if self._fingerprint is None:
+            self._fingerprint = self.runtime.fingerprint(self.spec)
+        return self._fingerprint
 
     def with_categories(
         self, drawings: Mapping[str, Drawing | Iterable[Drawing] | DrawingBatch]
