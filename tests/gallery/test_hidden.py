@@ -17,6 +17,7 @@ from garabato.ingest import copy_gallery
 
 
 def hidden_list(file: Path) -> KeyIdList[Hidden]:
+    file.parent.mkdir(exist_ok=True)
     return KeyIdList(file, Hidden, "the hidden drawings")
 
 

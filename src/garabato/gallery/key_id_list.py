@@ -68,11 +68,15 @@ class KeyIdList(Generic[E]):
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Lock the list against other threads and processes, and read it from disk."""
-        with storage_errors(self._file):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._file.with_suffix(".lock")), self._lock:
-                self._read()
-                yield
+        if not self._file.parent.is_dir():  # FileLock would create it
+            raise GalleryError(f"the folder {self._file.parent} was moved or deleted")
+        with (
+            storage_errors(self._file),
+            FileLock(self._file.with_suffix(".lock")),
+            self._lock,
+        ):
+            self._read()
+            yield
 
     def _read(self) -> None:
         stamp = self._stamp_on_disk()

@@ -61,6 +61,13 @@ class Reports(KeyIdList[Reported]):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "reported.json", Reported, "the reported drawings")
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with storage_errors(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        with super()._changing():
+            yield
+
     def report(self, key_id: str, reason: str | None) -> None:
         """Count one more report. Raises ProblemError 503 if too many drawings wait already."""
         with self._changing():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import weakref
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import lancedb
@@ -186,9 +187,14 @@ def test_a_gallery_that_was_deleted_is_not_called_damaged(tmp_path, encoder, dra
     gallery = open_gallery(uri, encoder=encoder)
     gallery.add(drawings[:3])
     shutil.rmtree(uri)
-    for use in (gallery.info, gallery.count, gallery.compact, lambda: gallery.get(["a"])):
+    add = partial(gallery.add, drawings[:3])
+    for use in (gallery.info, gallery.count, gallery.compact, add, partial(gallery.get, ["a"])):
         with pytest.raises(GalleryError, match=f"there is no gallery at {uri}"):
             use()
+    for change in (gallery.hide, gallery.restore):
+        with pytest.raises(GalleryError, match=f"the folder {uri} was moved or deleted"):
+            change(["a"])
+    assert not Path(uri).exists()
 
 
 def test_too_many_open_files_are_not_called_damage(tmp_path, encoder, drawings):

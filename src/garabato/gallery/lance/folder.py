@@ -101,6 +101,8 @@ def writing(folder: Path) -> Iterator[None]:
     written is flushed here. (The list of hidden drawings, which others may be writing meanwhile,
     has its own lock.)
     """
+    if not folder.is_dir():  # it was moved or deleted; FileLock would create it
+        raise no_gallery_at(str(folder))
     with storage_errors(folder), FileLock(folder / LOCK):
         before = _files(folder / _TABLE_FOLDER)
         yield
