@@ -36,6 +36,8 @@ def test_scripts_in_an_original_do_not_run(service: Running, icon: Drawing) -> N
     assert client.add([icon]) == ["set/cloud-off"]
     answer = service.get("/v1/drawings/set%2Fcloud-off/original")
     assert answer.status == 200
+    known = {"if-none-match": answer.headers["etag"]}
+    assert service.get("/v1/drawings/set%2Fcloud-off/original", headers=known).status == 304
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in answer.headers["content-security-policy"]

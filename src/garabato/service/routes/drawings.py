@@ -27,7 +27,7 @@ from garabato.service.http.requests import (
     body_of,
 )
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
-from garabato.service.http.serializers import drawing_document, json_response
+from garabato.service.http.serializers import CachedContent, drawing_document, json_response
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
@@ -145,7 +145,7 @@ async def list_drawings(
     responses={200: {"content": {"image/*": {}}}, **problems(404, *ANY)},
 )
 async def get_original(
-    key_id: KeyIdInPath, service: CurrentService, served: CurrentGallery
+    key_id: KeyIdInPath, request: Request, service: CurrentService, served: CurrentGallery
 ) -> Response:
     """The original file of a drawing, if one is kept: an SVG, cleaned, or a small picture."""
     found = await service.searching(served.gallery.original, key_id)
@@ -155,12 +155,10 @@ async def get_original(
         if stored is not None:
             return json_response(drawing_document(stored))
         raise ProblemError.of_missing(f"no original file is kept of {key_id!r}")
-    headers = {
-        "content-security-policy": ORIGINAL_POLICY,
-        "content-disposition": "inline",
-        "cache-control": "no-cache",
-    }
-    return Response(found.content, headers=headers, media_type=found.media_type)
+    response = CachedContent.of(found.content, found.media_type).to_response(request)
+    response.headers["content-security-policy"] = ORIGINAL_POLICY
+    response.headers["content-disposition"] = "inline"
+    return response
 
 
 @router.get("/{key_id:text}", response_model=StoredDrawing, responses=problems(404, *ANY))
