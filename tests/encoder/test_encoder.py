@@ -303,6 +303,14 @@ def test_unknown_names_in_among_are_refused(encoder):
         encoder.best_predictions(np.full(4, 0.25, np.float32), 3, among=np.array([], np.int64))
 
 
+def test_images_that_the_network_does_not_take_are_refused(encoder):
+    images = render_batch(DRAWINGS[:2], encoder.spec)
+    for wrong in (images[0], images[:, :-1], images.astype(np.float32) / 255):
+        problem = f"and the dtype uint8, not {wrong.shape} and {wrong.dtype}; render_batch"
+        with pytest.raises(InputError, match=re.escape(problem)):
+            encoder.predict_images(wrong)
+
+
 @pytest.mark.parametrize("shape", [(3,), (5,), (1, 4)])
 def test_probabilities_that_are_not_those_of_one_drawing_are_refused(encoder, shape):
     with pytest.raises(InputError, match=r"have the shape \(4,\), not " + re.escape(str(shape))):

@@ -114,6 +114,11 @@ def test_sizes_become_pairs_of_numbers() -> None:
     assert replace(load_preset("skfast"), sizes=()).sizes == ()
 
 
+def test_a_preset_file_may_be_a_path(tmp_path):
+    (tmp_path / "mine.toml").write_text("epochs = 7")
+    assert load_preset(tmp_path / "mine.toml").epochs == 7
+
+
 def test_a_time_budget_leaves_at_most_a_fifth_for_the_end() -> None:
     budget = TimeBudget(10, finish_s=60, n_categories=5, from_scratch=True)
     assert (budget.seconds, budget.steps_s) == (600, 540)

@@ -346,10 +346,8 @@ class Encoder:
         if isinstance(drawings, Drawing) and drawings.is_empty:
             raise InputError("the drawing is empty; draw at least one stroke")
         chosen = None if among is None else self.category_indices(among)
-        predictions = [
-            self.best_predictions(row, k, among=chosen)
-            for row in self.predict(drawings).probabilities
-        ]
+        rows = self.predict(drawings).probabilities
+        predictions = [self.best_predictions(row, k, among=chosen) for row in rows]
         return predictions[0] if isinstance(drawings, Drawing) else predictions
 
     def category_indices(self, names: Iterable[str]) -> IntArray:
@@ -459,6 +457,11 @@ class Encoder:
 
         Images are rendered with `spec`: `predict` does both.
         """
+        if images.shape[1:] != self.spec.image_shape or images.dtype != np.uint8:
+            raise InputError(
+                f"images must have the shape (N, *{self.spec.image_shape}) and the dtype uint8, "
+                f"not {images.shape} and {images.dtype}; render_batch makes them"
+            )
         return self._output(*self.runtime.run(images))
 
     def _run(self, batch: DrawingBatch) -> tuple[FloatArray, FloatArray]:

@@ -99,7 +99,7 @@ def write_report(
     return folder / "report.html"
 
 
-def check_report_folder(folder: Path) -> None:
+def check_report_folder(folder: str | PathLike[str]) -> None:
     """Check that a report can be written to `folder`: call it before a long evaluation.
 
     Raises InputError if `folder` holds anything but a report, MissingExtraError without matplotlib.
@@ -108,6 +108,7 @@ def check_report_folder(folder: Path) -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise MissingExtraError("a report", "report") from None
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"a report is a folder, but {folder} is a file; choose another name")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():

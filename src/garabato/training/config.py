@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from importlib import resources
 from itertools import pairwise
 from numbers import Integral, Real
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -223,8 +223,9 @@ def preset_names() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name[-5:] == ".toml")
 
 
-def load_preset(name: str) -> TrainConfig:
+def load_preset(name: str | PathLike[str]) -> TrainConfig:
     """Load a preset by name, or a configuration from the path of a .toml file."""
+    name = fspath(name)
     if name.endswith(".toml"):
         return read_config(Path(name))
     if name not in preset_names():
