@@ -10,6 +10,7 @@ import numpy as np
 from garabato.errors import check_count, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.embeddings import CountProgress
+from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.filters import Where
 
 
@@ -37,9 +38,10 @@ def find_odd(
 ) -> list[OddDrawing]:
     """Find drawings whose `k` nearest neighbours mostly have one other category.
 
-    Sorted by the number of neighbours of their own category (fewest first), then by that of the
-    other category (most first). Drawings without a category are ignored. Only drawings that pass
-    `where` are compared; if they have a single category, none is odd. Raises InputError if k < 1.
+    First come those that are most similar to the mean of that category, compared with the mean of
+    the other drawings of their own. Drawings without a category are ignored. Only drawings that
+    pass `where` are compared; if they have a single category, none is odd. Raises InputError if
+    k < 1.
     """
     check_opened(gallery=gallery)
     check_count("k", k)
@@ -52,6 +54,8 @@ def find_odd(
     n_neighbours = min(k, len(drawings) - 1)
     if n_neighbours < 1:
         return []
+    sums = np.zeros((len(names), drawings.embeddings.shape[1]), np.float32)
+    np.add.at(sums, labels, drawings.embeddings)
     odd = []
     for row, neighbours in enumerate(drawings.nearest(n_neighbours, progress)[0]):
         votes = Counter(labels[neighbours].tolist())
@@ -66,5 +70,9 @@ def find_odd(
                 votes[own] / n_neighbours,
                 tuple(drawings.key_ids[j] for j in neighbours),
             )
-            odd.append((one.agreement, -n_most, one.key_id, one))
-    return [one for *_, one in sorted(odd, key=lambda item: item[:3])]
+            # Of drawings between two categories, chance decides the neighbours; the means of whole
+            # categories tell these from mislabelled ones.
+            embedding = drawings.embeddings[row]
+            own_mean, other_mean = unit_rows(np.stack([sums[own] - embedding, sums[most]]))
+            odd.append((float((own_mean - other_mean) @ embedding), one.key_id, one))
+    return [one for *_, one in sorted(odd, key=lambda item: item[:2])]
