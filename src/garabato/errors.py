@@ -148,10 +148,10 @@ def check_choice(name: str, given: object, known: Iterable[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(words)}, not {given!r}{hint}")
 
 
-def check_count(name: str, given: object) -> None:
-    """Raise InputError if the argument `name` is not a whole number of at least 1."""
-    if not isinstance(given, SupportsIndex) or index(given) < 1:
-        raise InputError(f"{name} must be a whole number of at least 1, not {given!r}")
+def check_count(name: str, given: object, *, least: int = 1) -> None:
+    """Raise InputError if the argument `name` is not a whole number of at least `least`."""
+    if not isinstance(given, SupportsIndex) or index(given) < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {given!r}")
 
 
 def check_opened(**arguments: object) -> None:

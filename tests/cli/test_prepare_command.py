@@ -78,7 +78,7 @@ def test_unreadable_lines_are_reported_on_stderr(tmp_path):
         (["--categories", "hause"], "error: the source has no category 'hause'; did you mean"),
         (["--categories", "11"], "error: the source has only 10 categories, not 11"),
         (["--categories", "2"], "2 of 2 categories have fewer than 1,050 usable drawings"),
-        (["--train", "0"], "error: n_train must be at least 1"),
+        (["--train", "0"], "error: n_train must be a whole number of at least 1"),
     ],
 )
 def test_errors_are_one_line_and_status_1(sketch_source, tmp_path, options, message):

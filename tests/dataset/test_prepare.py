@@ -58,7 +58,14 @@ def test_both_splits_hold_the_drawings_of_every_category_with_their_metadata(fiv
 
 
 def test_the_same_seed_and_source_give_the_same_bytes(sketch_source, five, tmp_path):
-    again = prepare(sketch_source, tmp_path / "again", categories=5, n_train=30, n_test=10)
+    again = prepare(
+        sketch_source,
+        tmp_path / "again",
+        categories=np.int64(5),
+        n_train=np.int64(30),
+        n_test=np.int32(10),
+        seed=np.int64(0),
+    )
     assert files_of(again.path) == files_of(five.path)
     names = {"dataset.json", "train.parquet", "test.parquet", "sheets/_all.png"}
     assert names < set(files_of(five.path))
@@ -183,8 +190,14 @@ def test_a_data_set_is_no_source(five, tmp_path):
 
 
 def test_invalid_sizes_are_refused(sketch_source, tmp_path):
-    with pytest.raises(InputError, match="not 0 and 5"):
-        prepare(sketch_source, tmp_path / "data", n_train=0, n_test=5)
+    for n_train, n_test, problem in (
+        (0, 5, "n_train must be a whole number of at least 1, not 0"),
+        ("4", 5, "n_train must be a whole number of at least 1, not '4'"),
+        (4, -1, "n_test must be a whole number of at least 0, not -1"),
+        (4, 2.5, "n_test must be a whole number of at least 0, not 2.5"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            prepare(sketch_source, tmp_path / "data", n_train=n_train, n_test=n_test)
 
 
 def test_recognized_only_leaves_out_other_drawings(tmp_path, sketch_source):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,6 +117,9 @@ def test_a_spec_survives_json_and_refuses_unknown_fields():
     spec = RenderSpec(48, line_width=0.05)
     assert RenderSpec.from_dict(spec.to_dict()) == spec
     assert spec.fingerprint != RenderSpec(48).fingerprint
+    of_numpy = RenderSpec(np.int64(48), line_width=np.float64(0.05))
+    assert json.loads(json.dumps(of_numpy.to_dict())) == spec.to_dict()
+    assert of_numpy.fingerprint == spec.fingerprint
     with pytest.raises(InputError, match="colour"):
         RenderSpec.from_dict({"colour": "red"})
 

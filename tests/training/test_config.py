@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from garabato.errors import TrainingError
+from garabato.render import RenderSpec
 from garabato.training import TrainConfig, load_preset
 from garabato.training.config import TimeBudget, read_config, to_toml
 
@@ -97,7 +99,12 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    assert TrainConfig(seed=np.int64(3), mixup=np.float32(0.5)).seed == 3
+    config = TrainConfig(
+        seed=np.int64(3), mixup=np.float32(0.5), render=RenderSpec(size_px=np.int64(32))
+    )
+    assert config.seed == 3
+    written = tomllib.loads(to_toml(config))
+    assert (written["seed"], written["mixup"], written["render"]["size_px"]) == (3, 0.5, 32)
 
 
 def test_paths_are_stored_as_text(tmp_path: Path) -> None:

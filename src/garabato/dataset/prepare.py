@@ -28,7 +28,7 @@ from garabato.dataset.store import (
     write_split,
 )
 from garabato.drawing.arrow import from_table, stored_bitmap_shape
-from garabato.errors import InputError, SourceError, storage_errors
+from garabato.errors import SourceError, check_count, storage_errors
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
@@ -74,10 +74,8 @@ def prepare(
     complete. Raises CategoryError for unknown names, DatasetError if `out` holds anything else,
     and StorageError.
     """
-    if n_train < 1 or n_test < 0:
-        raise InputError(
-            f"n_train must be at least 1 and n_test at least 0, not {n_train} and {n_test}"
-        )
+    check_count("n_train", n_train)
+    check_count("n_test", n_test, least=0)
     if isinstance(source, str | PathLike):
         source = open_source(source)
     check_source(source)
@@ -112,9 +110,9 @@ def prepare(
         )
         known = {
             "source": _describe_files({name: files[name] for name in names}),
-            "seed": seed,
-            "n_train": n_train,
-            "n_test": n_test,
+            "seed": int(seed),
+            "n_train": int(n_train),
+            "n_test": int(n_test),
             "recognized_only": recognized_only,
             "allow_short": allow_short,
             "categories": names,

@@ -78,6 +78,9 @@ class RenderSpec:
     path: bool = False
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, np.generic):  # JSON, in the encoder's file, has Python's numbers
+                object.__setattr__(self, name, value.item())
         if self.style == _STORED_REFERENCE:
             object.__setattr__(self, "style", "reference")
         if not 8 <= self.size_px <= 1024:

@@ -6,6 +6,7 @@ Presets are TOML files in the folder `presets`.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 import tomllib
@@ -190,9 +191,8 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for TOML; fields that are None are left out."""
-        plain = dataclasses.asdict(self)
-        plain["sizes"] = [list(pair) for pair in self.sizes]
-        plain["teachers"] = list(self.teachers)
+        text = json.dumps(dataclasses.asdict(self), default=lambda number: number.item())  # NumPy's
+        plain = json.loads(text)
         return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
