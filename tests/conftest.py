@@ -21,8 +21,10 @@ from garabato.drawing import Drawing
 # times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A busy machine takes any time for an example; what a test checks does not depend on it.
-settings.register_profile("garabato", deadline=None)
+# A busy machine takes any time for an example; what a test checks does not depend on it. Every run
+# has the same examples, so that none fails by chance: --hypothesis-profile=explore tries others.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("garabato", deadline=None, derandomize=True)
 settings.load_profile("garabato")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

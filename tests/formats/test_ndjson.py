@@ -178,7 +178,7 @@ def test_both_ways_read_mutated_lines_alike(lines: list[bytes], last: bytes) -> 
 def test_where_blocks_are_cut_changes_nothing(
     lines: list[bytes], block_bytes: int, max_line_bytes: int
 ) -> None:
-    data = b"\n".join(lines)
+    data = b"\n" + b"\n".join(lines)  # the first block decides whether lines end as on old Macs
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ndjson, "MAX_LINE_BYTES", max_line_bytes)
         whole, whole_report = _read(data, compiled=True)
