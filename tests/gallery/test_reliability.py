@@ -41,10 +41,13 @@ def test_kills_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path
     monkeypatch.setattr(
         limits, "EXACT_UP_TO", limits.EXACT_UP_TO
     )  # what the check sets is put back
-    tally = gallery_kills.kill_often(tmp_path, 20, seed=1)
+    killer = gallery_kills.Killer(tmp_path, seed=1)
+    tally = killer.tally
+    # On a busy machine, many kills come too late to interrupt anything.
+    while tally.kills.total() < 20 or (tally.amid.total() < 5 and tally.kills.total() < 200):
+        killer.kill_once(gallery_kills.KINDS[tally.kills.total() % len(gallery_kills.KINDS)])
     assert tally.problems == []
-    assert sum(tally.kills.values()) == 20
-    assert sum(tally.amid.values()) >= 5, "kills came too late to interrupt anything"
+    assert tally.amid.total() >= 5
 
 
 def test_the_check_after_a_kill_sees_what_was_lost_or_torn(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -153,15 +154,24 @@ def test_hundreds_of_idle_connections_do_not_hold_up_a_query(gallery_uri: str) -
             assert running.ask("POST", "/v1/search", json.loads(QUERY)).status == 200
 
 
-def test_too_many_waiting_queries_get_503(gallery_uri: str) -> None:
+def test_too_many_waiting_queries_get_503(
+    gallery_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Running(Settings(gallery=gallery_uri, max_waiting=1, batch_size=1)) as running:
         running.wait_until("/readyz")
+        batcher, refused_one = running.service.batcher, threading.Event()
+        encode = batcher._process
+        monkeypatch.setattr(
+            batcher, "_process", lambda items: refused_one.wait(60) and encode(items)
+        )
 
         async def ask_many() -> list[bytes]:
             async def ask() -> bytes:
                 reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
                 writer.write(HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n") + QUERY)
                 answer = await reader.read()
+                if answer.startswith(b"HTTP/1.1 503 "):
+                    refused_one.set()
                 writer.close()
                 return answer
 
