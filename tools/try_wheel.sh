@@ -34,13 +34,14 @@ garabato search --gallery my.gallery icons/ladder/ladder.svg -k 1 --json | grep 
 port=$(python -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
 garabato serve --gallery my.gallery --port "$port" 2> serve.log &
 trap 'kill $! && wait $! || true; rm -rf "$folder"' EXIT
-python - "$port" <<'PY' || { cat serve.log >&2; exit 1; }
-import sys, time
+python - "$port" $! <<'PY' || { cat serve.log >&2; exit 1; }
+import os, sys, time
 import garabato
 
 client = garabato.Client(f"http://127.0.0.1:{sys.argv[1]}")
 drawing = next(garabato.read_drawings("icons/ladder/ladder.svg"))
-for _ in range(100):
+for _ in range(1_200):
+    os.kill(int(sys.argv[2]), 0)  # an error once it has ended
     try:
         (hit,) = client.search(drawing, k=1)
         break
