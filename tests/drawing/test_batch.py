@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,3 +108,23 @@ def test_batches_that_have_waited_long_enough_are_not_filled_up():
     parts = [lines[:1], lines[1:2], lines[2:]]
     assert [batch.key_ids for batch in regrouped(parts, 9, max_s=0)] == [["0"], ["1"], ["2"]]
     assert [batch.key_ids for batch in regrouped(parts, 9, max_s=60)] == [["0", "1", "2"]]
+
+
+def test_bitmaps_may_be_a_list_of_arrays():
+    batch = DrawingBatch.from_bitmaps([np.full((3, 4), ink, np.uint8) for ink in (0, 255)])
+    assert [drawing.bitmap.tolist() for drawing in batch] == [[[0] * 4] * 3, [[255] * 4] * 3]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 3, 4), np.float32),  # ink 1.0
+        np.zeros((2, 3, 4), bool),  # True would be ink 1 of 255
+        np.zeros((3, 4), np.uint8),
+        np.zeros((2, 3, 4, 1), np.uint8),
+    ],
+)
+def test_bitmaps_of_another_shape_or_type_are_refused(wrong):
+    problem = f"(N, H, W) uint8 array, ink 255, not {wrong.shape} {wrong.dtype}"
+    with pytest.raises(DrawingError, match=re.escape(problem)):
+        DrawingBatch.from_bitmaps(wrong)

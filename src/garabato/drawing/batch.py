@@ -66,6 +66,12 @@ class DrawingBatch:
     details: Sequence[Details | None] = ()
 
     def __post_init__(self) -> None:
+        given = self.bitmaps
+        if given is not None and (given.ndim != 3 or given.dtype != np.uint8):
+            raise DrawingError(
+                "bitmaps must be an (N, H, W) uint8 array, ink 255, not "
+                f"{given.shape} {given.dtype}"
+            )
         for name in _METADATA_COLUMNS:
             n_values = len(getattr(self, name))
             if n_values == 0:
@@ -139,7 +145,7 @@ class DrawingBatch:
             points=np.zeros((0, 2), np.float32),
             stroke_starts=np.zeros(1, np.int64),
             drawing_starts=np.zeros(len(bitmaps) + 1, np.int64),
-            bitmaps=bitmaps,
+            bitmaps=np.asarray(bitmaps),
             **metadata,
         )
 
