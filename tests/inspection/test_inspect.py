@@ -282,3 +282,18 @@ def test_groups_are_disjoint_and_do_not_chain():
     members = [row for group in groups for row in group]
     assert len(members) == len(set(members)) == 100
     assert all(max(group) - min(group) <= 3 for group in groups)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_and_follows_its_colour_scheme(tmp_path, browser, scheme):
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 3, 0))
+    write_inspection(inspect(tmp_path), tmp_path / "page.html")
+    context = browser.new_context(
+        viewport={"width": 360, "height": 700}, color_scheme=scheme, device_scale_factor=1
+    )
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(246, 246, 243)", "dark": "rgb(23, 24, 28)"}[scheme]
+    context.close()
