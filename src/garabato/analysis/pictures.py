@@ -67,7 +67,9 @@ def draw_hits(
     rows = [row for result in results for row in _rows(result, result.category in findable)]
     several = any(len(result.like) + len(result.unlike) > 1 for result in results)
     left = "drawings the hits should be like (or unlike)" if several else "the query"
-    title = f"Most similar in {gallery.uri}\nleft: {left}; numbers are cosine similarities"
+    by_name = any(hit.name_match for result in results for group in result.groups for hit in group)
+    numbers = "scores by likeness and name" if by_name else "cosine similarities"
+    title = f"Most similar in {gallery.uri}\nleft: {left}; numbers are {numbers}"
     save_png(draw_sheet(rows[:MAX_PICTURE_ROWS], title=title, cell_px=_CELL_PX), path)
     return len(rows)
 
