@@ -265,6 +265,15 @@ def test_rules_that_end_before_the_edges_are_no_ink(tmp_path, print_, shade):
     _assert_is_the_ink(_read(_save(tmp_path, 1 - np.maximum(ink, rules))), ink)
 
 
+def test_staves_of_scanned_music_paper_are_no_ink(tmp_path):
+    """At 100 dpi, the five lines of a staff are 7 px apart."""
+    ink = _ink(at=(160, 90), box=260)
+    staves = np.zeros((HEIGHT, WIDTH), np.float32)
+    for top in range(40, 410, 63):
+        staves[top : top + 29 : 7] = 0.8
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - np.maximum(ink, staves))), ink)
+
+
 @pytest.mark.parametrize("x", [230, 246, 270])
 def test_round_marks_beside_and_on_rules_stay(tmp_path, x):
     face = np.zeros((HEIGHT, WIDTH), np.uint8)

@@ -19,7 +19,7 @@ N_RULE_ENDS = 6
 _RULE_ENDS, _MIN_RULED = 0.02, 0.6
 #: Rules are thinner than the longer side divided by this. They are this far apart or more (grain is
 #: not), and most distances differ by at most this share. This share of a straight line is dark.
-_RULE_SHARE, _MIN_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
+_RULE_SHARE, _MIN_GAP_PX, _UNEVEN, _STRAIGHT = 60, 6, 0.15, 0.95
 #: Lines examined, the longest first; each rule gives several that are nearly equal.
 _MAX_LINES = 4000
 
