@@ -265,6 +265,14 @@ def test_rules_that_end_before_the_edges_are_no_ink(tmp_path, print_, shade):
     _assert_is_the_ink(_read(_save(tmp_path, 1 - np.maximum(ink, rules))), ink)
 
 
+def test_ink_may_be_lighter_than_the_paper_in_one_channel(tmp_path):
+    """Red on blue: the mean of the channels hardly differs."""
+    ink = _ink()
+    paper, pen = (np.array(colour, np.float32) for colour in ((0.8, 0.3, 0.2), (0.2, 0.2, 0.85)))
+    page = paper + ink[..., None] * (pen - paper)
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
 def test_staves_of_scanned_music_paper_are_no_ink(tmp_path):
     """At 100 dpi, the five lines of a staff are 7 px apart."""
     ink = _ink(at=(160, 90), box=260)

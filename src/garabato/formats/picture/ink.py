@@ -51,6 +51,9 @@ _FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
 _FLAT_SLOPE = 0.01
 #: Ink stands out from the grain of the paper by this many standard deviations.
 _GRAIN = 5.0
+#: A channel in which ink is lighter than the paper counts as this many times lighter at most; else
+#: it would hide that the others are darker, as in red on blue.
+_MAX_LIGHTER = 1.25
 #: In a flat picture without such ink, paler ink is looked for, if at most the last share of the
 #: paper has noise (of 1).
 _MIN_FLAT, _NOISE, _FEW_NOISY = 0.035, 0.01, 0.1
@@ -234,7 +237,8 @@ def _light(page: Image) -> Image:
 
 def _darkness(page: Image, light: Image) -> Image:
     """How much less light each pixel reflects than the paper; colours count too."""
-    red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
+    shares = np.minimum(page / np.maximum(light, 0.05), _MAX_LIGHTER)
+    red, green, blue = np.moveaxis(shares, 2, 0)
     least = np.minimum(np.minimum(red, green), blue)
     darkness = 1 - (least + (red + green + blue) / 3) / 2
     return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
