@@ -41,8 +41,9 @@ MIN_TO_CALIBRATE = 50
 _SHARE_UNKNOWN = 0.03
 #: Training drawings that binary codes are trained on, at most.
 _MAX_FOR_CODES = 10_000
-#: Drawings encoded between two checks of the deadline.
-_CHUNK = 256
+#: Drawings encoded between two checks of the deadline: enough to calibrate, and on a busy machine,
+#: which may take a second for ten, not much more than a deadline allows.
+_CHUNK = 64
 #: Passes of `train_hash_codes` over the embeddings, batch size and learning rate.
 _PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
 #: Bits are tanh(sharpness x value) while they are trained; the sharpness grows from first to last.

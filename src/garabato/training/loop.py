@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from garabato.dataset import Dataset
@@ -417,8 +418,10 @@ class _Training:
     def _time_to_finish(self) -> float:
         """Estimate, from a short trial, the seconds that `_finish` takes without a deadline."""
         encoder = self.learner.encoder(self.config.render)
-        sample = self.drawings[:256]
-        encoder.predict(sample[:32])  # kernels are compiled on first use
+        sample = self.drawings[:64]
+        # Kernels are compiled on first use, which takes a minute on a busy machine: do it now.
+        first = sample[:32]
+        finish.calibrate(encoder, (first, np.zeros(len(first), int)), 1.0, finish.Deadline(None))
         began = time.perf_counter()
         encoder.predict(sample)
         encode_s = (time.perf_counter() - began) / len(sample)
