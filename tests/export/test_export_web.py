@@ -117,7 +117,8 @@ def test_the_gallery_is_shown_while_the_encoder_is_still_loading(browser, addres
     page.set_default_timeout(TIMEOUT_MS)
     held: list[Any] = []
     page.route("**/onnxruntime.wasm.zst", lambda route: held.append(route))
-    page.goto(f"{address}#/category/ladder")
+    with page.expect_request("**/onnxruntime.wasm.zst"):
+        page.goto(f"{address}#/category/ladder")
     page.wait_for_selector("#category .hit")
     page.evaluate("location.hash = '#/'")
     page.wait_for_selector("#welcome .hit")

@@ -167,8 +167,16 @@ def test_replay_draws_the_drawing_again(page):
       return data.filter((value, i) => i % 4 === 3 && value).length;
     }"""
     whole = page.evaluate(inked)
+    page.evaluate(f"""() => {{
+      window.least = Infinity;  // a busy machine may look again only when the replay is over
+      const look = () => {{
+        window.least = Math.min(window.least, ({inked})());
+        requestAnimationFrame(look);
+      }};
+      look();
+    }}""")
     page.locator("#replay").click()
-    until(page, f"({inked})() < {whole} * 0.8")
+    until(page, f"least < {whole} * 0.8")
     until(page, f"({inked})() === {whole}")
 
 
@@ -233,11 +241,23 @@ def test_choosing_a_hit_searches_for_similar_drawings(page):
     until(page, f"document.querySelector('#hits .hit').dataset.key !== '{chosen}'")
 
 
+#: Animations stay at their start: they are over soon, and a busy machine looks late.
+PAUSE_ANIMATIONS = """() => {
+  const {animate} = Element.prototype;
+  Element.prototype.animate = function (...how) {
+    const animation = animate.apply(this, how);
+    animation.pause();
+    return animation;
+  };
+}"""
+
+
 def test_a_hit_draws_itself_while_pointed_at_unless_motion_is_unwelcome(new_page):
     for motion, animated in (("no-preference", True), ("reduce", False)):
         page = new_page(reduced_motion=motion)
         draw(page, STAIRS)
         wait_for_hits(page)
+        page.evaluate(PAUSE_ANIMATIONS)
         page.locator("#hits .hit .look").first.hover()
         running = "document.querySelector('#hits .hit svg').getAnimations({subtree: true}).length"
         assert (page.evaluate(running) > 0) == animated
@@ -340,7 +360,7 @@ def test_a_shared_address_opens_with_the_drawing(new_page):
     wait_for_hits(page)
     page.locator("#share").click()
     until(page, "location.hash.startsWith('#d=')")
-    assert "Anyone who opens it sees your drawing" in page.locator("#toasts").inner_text()
+    expect(page.locator("#toasts")).to_contain_text("Anyone who opens it sees your drawing")
     fragment = page.evaluate("location.hash")
     assert len(fragment) < 1000
     friend = new_page(fragment)

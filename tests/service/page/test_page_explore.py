@@ -77,10 +77,12 @@ def test_pointing_at_the_map_shows_the_drawing_and_choosing_searches_from_it(pag
 
 def test_nearby_points_of_the_map_become_drawings(page):
     open_map(page)
+    whole = page.evaluate(N_COLOURS)
     with page.expect_request("**/v1/drawings/*"):
         page.mouse.move(*place_of(page, some_key_id(page, "house")))
         for _ in range(6):
             page.mouse.wheel(0, -200)
+    until(page, f"({N_COLOURS})() !== {whole}")
     before = page.evaluate(N_COLOURS)
     page.locator(".chart .over").focus()
     for _ in range(12):
@@ -318,12 +320,12 @@ def test_the_buttons_and_the_legend_stand_below_the_map(new_page, width):
 
 
 def test_a_drawing_that_did_not_arrive_is_fetched_again(page):
-    open_map(page)
-    place = place_of(page, some_key_id(page, "ladder"))
-    page.route(
+    page.route(  # before the map asks for what it shows
         "**/v1/drawings/*",
         lambda route: route.fulfill(content_type="application/json", body='{"key_id": '),
     )
+    open_map(page)
+    place = place_of(page, some_key_id(page, "ladder"))
     with page.expect_response("**/v1/drawings/*"):
         page.mouse.move(*place)
     expect(page.locator(".peek")).to_contain_text("ladder")
