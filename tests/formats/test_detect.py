@@ -26,6 +26,17 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         (b"AC1027" + bytes(99), r"an AutoCAD drawing \(DWG\); export it as SVG or PDF"),
         (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3") + bytes(99), "a OneNote section"),
         (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), "an Office document; export the drawing"),
+        (b"\0\1\0\0\0\x0e\0\x80" + bytes(99), "a font; export its glyphs as SVG"),
+        (b"wOF2\0\1\0\0" + bytes(99), "a font; export its glyphs as SVG"),
+        (b"RIFF\x10\0\0\0CDRvvrsn" + bytes(99), "a CorelDRAW file; export the drawing as SVG"),
+        (
+            '{"v": "5.5.7", "fr": 30, "ip": 0, "op": 60, "assets": [], "layers": [{"ty": 4}]}',
+            "a Lottie animation; export a frame of it as SVG",
+        ),
+        (
+            '{"prefix": "mdi", "info": {"name": "a"}, "icons": {"a": {"body": "<path/>"}}}',
+            "an Iconify icon set; export its icons as SVG",
+        ),
         (b"CSFCHUNK\0\0\0\0", "a Clip Studio Paint file; export the drawing as PNG"),
         (CSV, "a CSV file without a column `drawing`"),
         ("name;colour;size\ncat;black;3\n", "a CSV file"),
@@ -104,6 +115,13 @@ def test_text_with_the_name_of_another_kind_of_file_is_called_text(tmp_path, nam
     (tmp_path / name).write_text("Link expired, sign in again\n")
     with pytest.raises(UnknownFormatError, match=f"the file holds plain text, not {kind}"):
         list(read_drawings(tmp_path / name))
+
+
+def test_a_text_file_without_json_holds_no_drawings(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("Cats, dogs.\nNo JSON here.\n")
+    with pytest.raises(UnknownFormatError, match="the file holds plain text, no drawings"):
+        list(read_drawings(path))
 
 
 @pytest.mark.parametrize(

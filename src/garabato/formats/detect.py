@@ -38,6 +38,7 @@ _ARROW_MAGICS = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
 _FETCH_AGAIN = "was saved instead of the file; fetch it again"
 _AS_PICTURE = "; save it as PNG"
+_AS_SVG = "; export the drawing as SVG"
 #: First bytes -> what the file is. Formats that garabato reads are not listed.
 _SIGNATURES = (
     (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
@@ -46,13 +47,17 @@ _SIGNATURES = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
     (b"8BPS", "a Photoshop file; export the drawing as PNG"),
     (b"gimp xcf", "a GIMP file; export the drawing as PNG"),
-    (b"#FIG ", "an Xfig file; export the drawing as SVG"),
-    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG"),
+    (b"#FIG ", f"an Xfig file{_AS_SVG}"),
+    (b"\xd7\xcd\xc6\x9a", f"a Windows metafile (WMF){_AS_SVG}"),
     (b"fig-kiwi", "a Figma file; export the drawing as SVG or PNG"),
     (b"\x00\xffKA", "an Affinity file; export the drawing as SVG or PNG"),
     (b"AC10", "an AutoCAD drawing (DWG); export it as SVG or PDF"),
     (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "a OneNote section; export the page as PDF"),
     (b"\xd0\xcf\x11\xe0", "an Office document; export the drawing as SVG or PNG"),
+    (b"\0\1\0\0\0", "a font; export its glyphs as SVG"),
+    (b"OTTO", "a font; export its glyphs as SVG"),
+    (b"wOFF", "a font; export its glyphs as SVG"),
+    (b"wOF2", "a font; export its glyphs as SVG"),
     (b"CSFCHUNK", "a Clip Studio Paint file; export the drawing as PNG"),
     (b"reMarkable .lines file", "a page of a reMarkable; export it as SVG or PDF"),
     (b"\0\0\0\x0cJXL \r\n", f"a JPEG XL picture{_AS_PICTURE}"),
@@ -94,6 +99,9 @@ _ERROR_TEXT = re.compile(
     rb"too many requests|internal server error|service unavailable|gateway timeout)\W*",
     re.IGNORECASE,
 )
+#: The first keys of animations and of icon sets.
+_LOTTIE = re.compile(rb'\{\s*"(?=[^{}]{0,300}"fr"\s*:)(?=[^{}]{0,300}"(layers|assets)"\s*:)')
+_ICONIFY = re.compile(rb'\{\s*"prefix"\s*:\s*"[^"]*"\s*,(?s:.*)"icons"\s*:\s*\{')
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 #: First elements of web pages that leave out <html>.
 _WEB_ROOTS = {"meta", "title", "link", "script", "style", "div", "p"}
@@ -101,6 +109,8 @@ CSV_WITHOUT_DRAWINGS = (
     "a CSV file without a column `drawing`; rename the column of the strokes to `drawing`"
 )
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: Text, but no JSON.
+_PLAIN_TEXT = re.compile(rb"[^{\[]*\w[^{\[]*")
 #: A first line of short plain names, and a second one that has a separator, too.
 _CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t|]"?[\w .-]{0,40}"?)+\r?\n(?=[^\n{\[]*[,;\t|])')
 #: A first line that has strokes.
@@ -146,6 +156,8 @@ def detect(source: Input) -> Format:
             if other[1].lower() in ("csv", "tsv"):
                 problem = CSV_WITHOUT_DRAWINGS
             raise UnknownFormatError(problem, path=source.name)
+        if is_text and not _has_suffix(source, ".ndjson") and _PLAIN_TEXT.fullmatch(source.head):
+            raise UnknownFormatError("the file holds plain text, no drawings", path=source.name)
     if found is None:
         names = ", ".join(known.name for known in (*WITH_SIGNATURE, *BY_APPEARANCE))
         raise UnknownFormatError(
@@ -167,7 +179,9 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
     if head[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"
     if head[40:44] == b" EMF":
-        return "this is a Windows metafile (EMF); export the drawing as SVG"
+        return f"this is a Windows metafile (EMF){_AS_SVG}"
+    if head.startswith(b"RIFF") and head[8:11] == b"CDR":
+        return f"this is a CorelDRAW file{_AS_SVG}"
     if _VIDEO.match(head):
         return "this is a video; save a frame of it as PNG"
     if not any(head):
@@ -258,8 +272,12 @@ def _describe_text(text: bytes) -> str | None:
         web_page = _WEB_PAGE.search(text)
         if root in _WEB_ROOTS or (web_page and b"<svg" not in text[: web_page.start()]):
             return f"a web page {_FETCH_AGAIN}"
+    if _LOTTIE.match(text):
+        return "this is a Lottie animation; export a frame of it as SVG"
+    if _ICONIFY.match(text):
+        return "this is an Iconify icon set; export its icons as SVG"
     if _DXF.match(text):
-        return "this is a DXF file; export the drawing as SVG"
+        return f"this is a DXF file{_AS_SVG}"
     if _OBSIDIAN.match(text):
         return "a note of Obsidian's Excalidraw plugin; export the drawing as .excalidraw or SVG"
     if _CSV_HEADER.match(text):
