@@ -296,7 +296,7 @@ def odd(
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Find drawings that are probably mislabelled, or oddly drawn; the oddest first.
+    """Find drawings that are probably mislabelled, those most like another category first.
 
     A drawing is odd if most of its nearest neighbours share another category. With filters, only
     the drawings that pass are compared.
