@@ -592,7 +592,7 @@ def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, enco
 def test_without_an_encoder_no_gallery_is_created(uri):
     with pytest.raises(GalleryError, match="garabato index"):
         open_gallery(uri)
-    with pytest.raises(InputError, match=r"encoder=garabato\.load_encoder\('shipped'\)"):
+    with pytest.raises(InputError, match=r"encoder must be opened: .*load_encoder\('shipped'\)"):
         open_gallery(uri, encoder="shipped")
 
 
