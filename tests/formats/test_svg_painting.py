@@ -499,6 +499,21 @@ def test_of_shapes_as_narrow_as_ribbons_only_dabs_are_thinned(tmp_path):
     plus = '<path d="M96 88h8v8h8v8h-8v8h-8v-8h-8v-8h8z"/>'
     (cross,) = _read(tmp_path, ribbon + plus, page).strokes[1:]
     assert cross.shape[1] == 13
+    rounded = (
+        '<path d="M105 90h-5v-5a5 5 0 0 0-10 0v5h-5a5 5 0 0 0 0 10h5v5a5 5 0 0 0 10 0v-5h5'
+        'a5 5 0 0 0 0-10z"/>'
+    )
+    (cross,) = _read(tmp_path, ribbon + rounded, page).strokes[1:]
+    assert np.ptp(cross, axis=1) == pytest.approx([255 / 120 * 30] * 2, abs=2)
+
+
+def test_how_far_apart_the_outlines_of_a_shape_are_does_not_make_it_a_ribbon(tmp_path):
+    """A ring with a wall of 2 on a page of 20; from its outer outline to its inner one it is 6."""
+    ring = '<path d="M10 11a4 4 0 1 0-4-4 4 4 0 0 0 4 4zm0-6a2 2 0 1 1-2 2 2 2 0 0 1 2-2z"/>'
+    line = '<path d="M3 20h19v1h-19z"/>'  # thinned: 18 long
+    outer, inner, _ = _read(tmp_path, ring + line, 'viewBox="0 0 24 24"').strokes
+    assert np.ptp(outer, axis=1) == pytest.approx([255 / 18 * 8] * 2, abs=2)
+    assert np.ptp(inner, axis=1) == pytest.approx([255 / 18 * 4] * 2, abs=2)
 
 
 def test_drops_in_one_path_stay_shapes(tmp_path):

@@ -97,7 +97,9 @@ def _measure(number: int, item: Item, scale: float, left: float, top: float) -> 
     width, height = (high - low).tolist()
     if width < 0 or height < 0 or not np.isfinite(px).all():
         return None
-    perimeter = np.hypot(*np.diff(px, axis=0).T).sum()
+    steps = np.hypot(*np.diff(px, axis=0).T)
+    steps[item.starts[1:-1] - 1] = 0  # between its outlines
+    perimeter = steps.sum()
     if perimeter > 100 * _SIDE_PX * _MAX_WIDTH_PX:
         return None
     px = px - low + 1  # a border of 1 px
@@ -139,7 +141,8 @@ def _dab(points: Points) -> Points | None:
     middle, sides, degrees = cv2.minAreaRect(points.astype(np.float32))
     width, length = sorted(sides)
     area = cv2.contourArea(points.astype(np.float32))
-    if area < _DAB_SHARE * width * (length - width + np.pi / 4 * width):
+    hull = cv2.contourArea(cv2.convexHull(points.astype(np.float32)))
+    if area < _DAB_SHARE * max(hull, width * (length - width + np.pi / 4 * width)):
         return None
     angle = np.radians(degrees + (90 if sides[1] > sides[0] else 0))
     half = (length - width) / 2 * np.array([np.cos(angle), np.sin(angle)])
