@@ -270,8 +270,8 @@ def test_half_of_the_neighbours_do_not_make_a_drawing_odd(plane):
 def test_a_k_beyond_the_gallery_counts_all_other_drawings(plane):
     gallery = plane([at(0, "cat"), at(1, "cat"), at(2, "dog"), at(3, "dog"), at(4, "dog")])
     assert [(odd.key_id, odd.agreement) for odd in find_odd(gallery)] == [
-        ("@0", 0.25),
-        ("@1", 0.25),
+        ("@1", 0.25),  # 2 degrees from the mean of the dogs
+        ("@0", 0.25),  # 3 degrees
     ]
     assert find_odd(plane([]), where={"key_id": ["@0"]}) == []
     for k in (0, 2.5):
