@@ -50,6 +50,13 @@ def test_channels_stand_where_the_trace_format_says(tmp_path):
     assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
 
 
+def test_inkml_without_a_channel_y_is_refused(tmp_path):
+    trace_format = '<traceFormat><channel name="X"/><channel name="T"/></traceFormat>'
+    path = write(tmp_path / "x.inkml", ink("0 0, 10 100", more=trace_format))
+    with pytest.raises(FormatError, match="must have the channels X and Y, not X, T"):
+        lists(path)
+
+
 def test_axes_may_point_to_the_left_or_upwards_and_numbers_be_hexadecimal(tmp_path):
     trace_format = (
         '<traceFormat><channel name="x"/><channel name="y" orientation="-ve"/></traceFormat>'

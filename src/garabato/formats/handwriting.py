@@ -142,7 +142,7 @@ def _width(stroke: Element) -> float:
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
-    x, y, signs = _axes(root)
+    x, y, signs = _axes(root, source)
     shown = (part for part in root if part.tag != "definitions")
     traces = [trace for part in shown for trace in part.iter("trace")]
     if sum(1 + (trace.text or "").count(",") for trace in traces) > MAX_POINTS + len(traces):
@@ -164,11 +164,13 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
     yield from simplified_drawing(strokes, source, reject, None, category=category)
 
 
-def _axes(root: Element) -> tuple[int, int, tuple[int, int]]:
+def _axes(root: Element, source: Input) -> tuple[int, int, tuple[int, int]]:
     """The indices of x and y among the values of a point, and their signs.
 
-    From the first traceFormat, or 0, 1 and (1, 1). An axis may point to the left or upwards.
+    From the first traceFormat with both; without channels, 0, 1 and (1, 1). An axis may point to
+    the left or upwards.
     """
+    names: list[str] = []
     for trace_format in root.iter("traceFormat"):
         channels = {
             (channel.get("name") or "").upper(): (index, channel.get("orientation"))
@@ -177,6 +179,9 @@ def _axes(root: Element) -> tuple[int, int, tuple[int, int]]:
         if "X" in channels and "Y" in channels:
             (x, x_sense), (y, y_sense) = channels["X"], channels["Y"]
             return x, y, (-1 if x_sense == "-ve" else 1, -1 if y_sense == "-ve" else 1)
+        names += filter(None, channels)
+    if names:
+        raise source.error(f"traceFormat must have the channels X and Y, not {', '.join(names)}")
     return 0, 1, (1, 1)
 
 
