@@ -516,6 +516,16 @@ def test_how_far_apart_the_outlines_of_a_shape_are_does_not_make_it_a_ribbon(tmp
     assert np.ptp(inner, axis=1) == pytest.approx([255 / 18 * 4] * 2, abs=2)
 
 
+def test_small_shapes_made_of_overlapping_pieces_are_seen(tmp_path):
+    """As the stars of flags are, on a canvas of 256 pixels."""
+    page = '<rect width="256" height="256" fill="navy"/>'
+    frame = '<path d="M20 20H220V220H20Z" fill="none" stroke="red"/>'
+    bars = '<path d="M100 104h12v4h-12z" fill="gold"/><path d="M104 100h4v12h-4z" fill="gold"/>'
+    _, *arms = _read(tmp_path, page + frame + bars, 'viewBox="0 0 256 256"').strokes
+    points = np.concatenate(arms, axis=1)
+    assert np.ptp(points, axis=1) == pytest.approx([255 / 200 * 12] * 2, abs=1)
+
+
 def test_drops_in_one_path_stay_shapes(tmp_path):
     drops = "".join(f"M{x} 20l8 16a9 9 0 1 1 -16 0z" for x in (20, 60, 100, 140))
     strokes = _read(tmp_path, f'<path d="{drops}"/>').strokes

@@ -25,8 +25,9 @@ _MIN_GAP = 0.25
 _MAX_DASHES = 64
 #: Lines are sampled at points at least this far apart, and at no more points than this.
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
-#: Shorter visible parts of a hidden line are only where it crosses others.
-_MIN_SAMPLES = 8
+#: Visible parts of a hidden line that are shorter, in samples and as a share of the line, are only
+#: where it crosses others.
+_MIN_SAMPLES, _MIN_SHARE = 8, 0.25
 #: Where strokes are cut into pieces, at least this many begin where the last one ended.
 _MIN_PIECES = 16
 
@@ -212,7 +213,8 @@ def cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
         return [line]
     samples = line[segment] + (line[segment + 1] - line[segment]) * share[:, None]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.view(np.int8), [0]])))
-    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _MIN_SAMPLES]
+    shortest = min(_MIN_SAMPLES, _MIN_SHARE * len(seen))
+    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > shortest]
 
 
 def clipped_lines(item: Item) -> list[Points]:
