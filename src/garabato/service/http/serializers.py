@@ -24,18 +24,19 @@ def json_response(document: Any, status: int = 200) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class CachedContent:
-    """Content that many clients get: compressed once, with an ETag."""
+    """Content that many clients get, with an ETag; if it is kept, also compressed."""
 
     content: bytes
-    gzipped: bytes
+    gzipped: bytes | None
     media_type: str
     etag: str
 
     @classmethod
-    def of(cls, content: bytes, media_type: str) -> CachedContent:
-        """Compress `content` and compute its ETag."""
+    def of(cls, content: bytes, media_type: str, *, is_kept: bool = True) -> CachedContent:
+        """Compute the ETag of `content`, and compress it unless it is for one response only."""
         etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
-        return cls(content, gzip.compress(content, 6, mtime=0), media_type, etag)
+        gzipped = gzip.compress(content, 6, mtime=0) if is_kept else None
+        return cls(content, gzipped, media_type, etag)
 
     def to_response(self, request: Request) -> Response:
         """The content, or 304 if the client already has it."""
@@ -47,7 +48,7 @@ class CachedContent:
         cached = request.headers.get("if-none-match", "")
         if self.etag in [tag.strip().removeprefix("W/") for tag in cached.split(",")]:
             return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if self.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
             headers["content-encoding"] = "gzip"
             return Response(self.gzipped, headers=headers, media_type=self.media_type)
         return Response(self.content, headers=headers, media_type=self.media_type)

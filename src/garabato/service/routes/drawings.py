@@ -155,7 +155,8 @@ async def get_original(
         if stored is not None:
             return json_response(drawing_document(stored))
         raise ProblemError.of_missing(f"no original file is kept of {key_id!r}")
-    response = CachedContent.of(found.content, found.media_type).to_response(request)
+    content = CachedContent.of(found.content, found.media_type, is_kept=False)
+    response = content.to_response(request)
     response.headers["content-security-policy"] = ORIGINAL_POLICY
     response.headers["content-disposition"] = "inline"
     return response
