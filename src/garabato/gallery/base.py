@@ -490,6 +490,8 @@ class Gallery(ABC):
 
 def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> IntArray:
     """The positions of the rows that are not hidden."""
+    if not hidden:
+        return np.arange(rows.num_rows)
     is_hidden = pc.is_in(rows["key_id"], value_set=pa.array(builtins.list(hidden), pa.string()))
     return np.flatnonzero(~is_hidden.to_numpy(zero_copy_only=False))
 

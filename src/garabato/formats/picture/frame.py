@@ -189,9 +189,8 @@ def _page_inside(
 
     `frame` differs from `colour` by at most `tolerance`.
     """
-    at_edges = np.concatenate(edges(frame)).mean()
     is_smooth = _is_smooth(levels[frame], colour)
-    if at_edges < (_MIN_AT_EDGES if is_smooth else _RIM):
+    if not is_smooth and np.concatenate(edges(frame)).mean() < _RIM:
         return None
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
     if len(stats) < 2:
