@@ -83,6 +83,22 @@ def test_strokes_in_no_clear_form_are_refused(tmp_path, drawing):
             Drawing(drawing)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_strokes_of_two_and_of_three_points_are_points_as_only_one_could_have_times(order):
+    strokes = [[[0, 0], [10, 5]], [[3, 4], [5, 6], [7, 9]]][::order]
+    rows = [[[0, 10], [0, 5]], [[3, 5, 7], [4, 6, 9]]][::order]
+    assert Drawing(strokes).to_lists() == rows
+
+
+def test_points_and_rows_that_could_each_be_the_other_are_refused_together():
+    with pytest.raises(DrawingError, match="stroke 3 is a pair"):
+        Drawing([[[0, 0], [10, 5]], [[3, 4], [5, 6], [7, 9]], [[1, 2, 3], [4, 5, 6]]])
+
+
+def test_strokes_may_be_iterators_of_points():
+    assert Drawing([zip([1, 2, 3], [4, 5, 9], strict=True)]).to_lists() == [[[1, 2, 3], [4, 5, 9]]]
+
+
 def test_points_in_numpy_arrays_are_read_and_an_empty_array_is_no_stroke():
     drawing = Drawing([np.array(points) for points in POINTS] + [np.zeros((0, 2))])
     assert drawing.to_lists() == STROKES

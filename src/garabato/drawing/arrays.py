@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from numbers import Number
 from typing import Any
 
@@ -37,22 +37,24 @@ def as_rows(strokes: Sequence[Any]) -> Sequence[Any]:
     Other strokes have two to four rows, one for each of these. If the form of one stroke is
     certain, the other strokes of its drawing must have it too, with as many numbers per point. If
     every stroke could be either form, they are `(xs, ys)` with optional times, unless the third
-    rows can't be times. Raises DrawingError for a drawing that mixes both forms.
+    rows can't be times or only some strokes have them. Raises DrawingError for a drawing that mixes
+    both forms.
     """
     shapes = [_row_lengths(stroke) for stroke in strokes]
     has_pressures = any(len(shape) == 4 and shape[0] > 4 for shape in shapes)
     forms = [_possible_forms(shape, has_pressures) for shape in shapes]
+    width = 2
     if {"points"} in forms:
         width = shapes[forms.index({"points"})][0]
-        for number, (shape, possible) in enumerate(zip(shapes, forms, strict=True), start=1):
-            if "points" not in possible or shape[:1] not in ([], [0], [width]):
-                kind = "a pair (xs, ys)" if "rows" in possible else "not a list of points (x, y)"
-                raise DrawingError(
-                    f"stroke {number} is {kind}, but another one is a list of points (x, y); "
-                    "give all strokes in one form"
-                )
     elif not all("points" in possible for possible in forms) or _has_times(strokes, shapes):
         return strokes
+    for number, (shape, possible) in enumerate(zip(shapes, forms, strict=True), start=1):
+        if "points" not in possible or shape[:1] not in ([], [0], [width]):
+            kind = "a pair (xs, ys)" if "rows" in possible else "not a list of points (x, y)"
+            raise DrawingError(
+                f"stroke {number} is {kind}, but another one is a list of points (x, y); "
+                "give all strokes in one form"
+            )
     return [[[point[0] for point in s], [point[1] for point in s]] for s in strokes]
 
 
@@ -66,7 +68,8 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         raise DrawingError(
             f"strokes must be a list of pairs (xs, ys), not {type(strokes).__name__}"
         )
-    for number, stroke in enumerate(as_rows(list(strokes)), start=1):
+    strokes = [list(stroke) if isinstance(stroke, Iterator) else stroke for stroke in strokes]
+    for number, stroke in enumerate(as_rows(strokes), start=1):
         n_rows = len(stroke) if isinstance(stroke, Sized) else 1
         if n_rows == 0:
             continue
@@ -142,10 +145,12 @@ def _possible_forms(shape: Sequence[int], has_pressures: bool) -> set[str]:
 
 
 def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
-    """Whether third rows of strokes with two points are times: from 0, not decreasing."""
+    """Whether third rows of strokes with two points are times: in all strokes, not decreasing."""
     times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
     if not times or any(len(row) != 2 for row in times):
         return True
+    if [2, 2] in shapes:  # a stroke without times
+        return False
     try:
         return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)
     except (TypeError, ValueError):  # not numbers
