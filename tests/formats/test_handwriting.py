@@ -66,6 +66,39 @@ def test_axes_may_point_to_the_left_or_upwards_and_numbers_be_hexadecimal(tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("x", "y", "width"),
+    [  # 100 wide and 100 high in the numbers of the file
+        ('units="mm"', 'units="cm"', 26),  # 10 : 100
+        ('units="in"', 'units="cm"', 255),  # 254 : 100
+        ('type="integer" units="cm"', 'type="integer" units="cm"', 128),  # 100/2000 : 100/1000
+        ('units="cm"', 'units="cm"', 255),  # decimals are in cm, whatever the pen resolves
+        ('units="mm"', 'units="parsec"', 255),
+        ('units="mm"', "", 255),
+    ],
+)
+def test_x_and_y_may_have_different_units(tmp_path, x, y, width):
+    more = (
+        f'<traceFormat><channel name="X" {x}/><channel name="Y" {y}/></traceFormat>'
+        '<channelProperty channel="X" name="resolution" value="2000" units="1/cm"/>'
+        '<channelProperty channel="Y" name="resolution" value="1000" units="1/cm"/>'
+    )
+    path = write(tmp_path / "x.inkml", ink("0 0, 100 0, 100 100", more=more))
+    height = 100 if 'units="in"' in x else 255  # 100 of 254 are 100.4 of 255
+    assert lists(path) == [[[[0, width, width], [0, 0, height]]]]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e-300", "high", ""])
+def test_an_impossible_resolution_is_ignored(tmp_path, value):
+    more = (
+        '<traceFormat><channel name="X" type="integer" units="cm"/>'
+        '<channel name="Y" units="cm"/></traceFormat>'
+        f'<channelProperty channel="X" name="resolution" value="{value}" units="1/cm"/>'
+    )
+    path = write(tmp_path / "x.inkml", ink("0 0, 255 0, 255 255", more=more))
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 255]]]]
+
+
+@pytest.mark.parametrize(
     "more",
     [
         "<definitions><trace>0 0, 999 999</trace></definitions>",

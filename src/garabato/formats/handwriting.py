@@ -34,6 +34,8 @@ _INKML = "http://www.w3.org/2003/InkML"
 _VALUE = re.compile(
     r"""\s*([!'"]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|-?\#[\da-fA-F]+|[TF*?])\s*"""
 )
+#: InkML's units of length, in cm.
+_UNITS_CM = {"m": 100.0, "cm": 1.0, "mm": 0.1, "in": 2.54, "pt": 2.54 / 72, "pc": 2.54 / 6}
 Points = npt.NDArray[np.float64]
 _LABELS = ("truth", "label", "category")
 
@@ -142,7 +144,7 @@ def _width(stroke: Element) -> float:
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
-    x, y, signs = _axes(root, source)
+    x, y, scales = _axes(root, source)
     shown = (part for part in root if part.tag != "definitions")
     traces = [trace for part in shown for trace in part.iter("trace")]
     if sum(1 + (trace.text or "").count(",") for trace in traces) > MAX_POINTS + len(traces):
@@ -152,7 +154,7 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
         if trace.get("type") == "penUp":
             continue
         try:
-            strokes.append(_trace(trace.text or "", x, y) * signs)
+            strokes.append(_trace(trace.text or "", x, y) * scales)
         except ValueError as error:
             reject(source.error(str(error), f"trace {number}"))
     labels = [
@@ -164,25 +166,48 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
     yield from simplified_drawing(strokes, source, reject, None, category=category)
 
 
-def _axes(root: Element, source: Input) -> tuple[int, int, tuple[int, int]]:
-    """The indices of x and y among the values of a point, and their signs.
+def _axes(root: Element, source: Input) -> tuple[int, int, tuple[float, float]]:
+    """The indices of x and y among the values of a point, and what to multiply them by.
 
-    From the first traceFormat with both; without channels, 0, 1 and (1, 1). An axis may point to
-    the left or upwards.
+    From the first traceFormat with both; without channels, 0, 1 and (1.0, 1.0). An axis may point
+    to the left or upwards. If x is in another unit than y, it is converted to that of y.
     """
     names: list[str] = []
     for trace_format in root.iter("traceFormat"):
         channels = {
-            (channel.get("name") or "").upper(): (index, channel.get("orientation"))
+            (channel.get("name") or "").upper(): (index, channel)
             for index, channel in enumerate(trace_format.iter("channel"))
         }
         if "X" in channels and "Y" in channels:
-            (x, x_sense), (y, y_sense) = channels["X"], channels["Y"]
-            return x, y, (-1 if x_sense == "-ve" else 1, -1 if y_sense == "-ve" else 1)
+            (x, x_channel), (y, y_channel) = channels["X"], channels["Y"]
+            x_sign, y_sign = (
+                -1.0 if channel.get("orientation") == "-ve" else 1.0
+                for channel in (x_channel, y_channel)
+            )
+            return x, y, (x_sign * _ratio(x_channel, y_channel, root), y_sign)
         names += filter(None, channels)
     if names:
         raise source.error(f"traceFormat must have the channels X and Y, not {', '.join(names)}")
-    return 0, 1, (1, 1)
+    return 0, 1, (1.0, 1.0)
+
+
+def _ratio(x: Element, y: Element, root: Element) -> float:
+    """The unit of the values of x over that of y; 1.0 if they are not known."""
+    try:
+        ratio = _unit_cm(x, root) / _unit_cm(y, root)
+    except (KeyError, ValueError, ZeroDivisionError):
+        return 1.0
+    return ratio if 0.001 < ratio < 1000 else 1.0
+
+
+def _unit_cm(channel: Element, root: Element) -> float:
+    """The length in cm that 1 stands for; integers with a resolution count its steps."""
+    if channel.get("type") == "integer":
+        for step in root.iter("channelProperty"):
+            if step.get("name") == "resolution" and step.get("channel") == channel.get("name"):
+                unit = step.get("units", "").removeprefix("1/")
+                return _UNITS_CM[unit] / float(step.get("value", ""))
+    return _UNITS_CM[channel.get("units", "")]
 
 
 def _trace(text: str, x: int, y: int) -> Points:
