@@ -52,7 +52,7 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         ),
         ('{"error": {"code": 404, "message": "not found"}}', "an error message was saved"),
         ("404: Not Found", "an error message was saved"),
-        ("age,name\n3,Tom\n", "a CSV file without a column `drawing`"),
+        ("x,y,stroke\n3,4,1\n", "a CSV file without a column `drawing`; expected one row per dr"),
         ('US,"[[[0, 9], [0, 9]]]",1,True\n', "first line does not name the columns"),
         (
             '<?xml version="1.0"?>\n<Error xmlns="http://s3"><Code>NoSuchKey</Code></Error>',
@@ -69,6 +69,8 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         ("data:image/png;base64,iVBORw0KGgo", "a data URL"),
         (b"P7\nWIDTH 2\n", "a PAM picture; save it as PNG"),
         (bytes((0, 0, 2, *[0] * 9, 9, 0, 9, 0, 24, 32)) + bytes(99), "a TGA picture"),
+        (b"\x8aMNG\r\n\x1a\n" + bytes(99), "an MNG animation; save a frame of it as PNG"),
+        (b"\x8bJNG\r\n\x1a\n" + bytes(99), "a JNG picture; save it as PNG"),
         ("#define cat_width 16\n#define cat_height 16\n", "an XBM picture; save it as PNG"),
         ('/* XPM */\nstatic char *cat[] = {\n"16 16 2 1",\n', "an XPM picture"),
         (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "a JPEG 2000 picture"),

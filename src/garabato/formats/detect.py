@@ -66,6 +66,8 @@ _SIGNATURES = (
     (b"/* XPM */", f"an XPM picture{_AS_PICTURE}"),
     (b"#define ", f"an XBM picture{_AS_PICTURE}"),
     (b"P7\n", f"a PAM picture{_AS_PICTURE}"),
+    (b"\x8aMNG\r\n", "an MNG animation; save a frame of it as PNG"),
+    (b"\x8bJNG\r\n", f"a JNG picture{_AS_PICTURE}"),
     (b"\xff\x0a", f"a JPEG XL picture{_AS_PICTURE}"),
     (b"\x1aE\xdf\xa3", "a video; save a frame of it as PNG"),
     (b"\x80\x02", "a Python pickle, which is not read; save the drawings as ndjson"),
@@ -106,7 +108,8 @@ _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 #: First elements of web pages that leave out <html>.
 _WEB_ROOTS = {"meta", "title", "link", "script", "style", "div", "p"}
 CSV_WITHOUT_DRAWINGS = (
-    "a CSV file without a column `drawing`; rename the column of the strokes to `drawing`"
+    "a CSV file without a column `drawing`; expected one row per drawing, with its strokes in that "
+    "column, as [[[x, ...], [y, ...]], ...]"
 )
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: Text, but no JSON.
