@@ -46,7 +46,7 @@ WHOLE = (
     "there is no drawing in the file", "the file is empty", "unknown file format",
     "damaged gzip stream", "a truncated or damaged", "UTF-16 text", "the file ends inside an array",
     "there is text after the array", "there is no column", "this is a", "the file holds only",
-    "a CSV file",
+    "the file holds plain text", "a CSV file",
 )  # fmt: skip
 WORDS = {
     "ndjson": b"[ ] { } , : \" \\ - . 0 00 1e9 -1 null true NaN 99999999 {} [] [[[1],[2]]] \n \xff"
