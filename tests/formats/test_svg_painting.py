@@ -507,6 +507,15 @@ def test_of_shapes_as_narrow_as_ribbons_only_dabs_are_thinned(tmp_path):
     assert np.ptp(cross, axis=1) == pytest.approx([255 / 120 * 30] * 2, abs=2)
 
 
+def test_short_ribbons_are_thinned_too(tmp_path):
+    """A square of 20 with a wall of 5, and a bar of 20 by 6, beside a longer ribbon."""
+    ribbon = f'<path d="{_ribbon(CIRCLE, 6)}"/>'
+    square = '<path d="M90 80h20v20h-20zm5 5v10h10v-10z"/><path d="M90 110h20v6h-20z"/>'
+    _, frame, bar = _read(tmp_path, ribbon + square, 'viewBox="0 0 256 256"').strokes
+    assert np.ptp(frame, axis=1) == pytest.approx([255 / 120 * 15] * 2, abs=2)
+    assert np.ptp(bar, axis=1) == pytest.approx([255 / 120 * 14, 0], abs=2)
+
+
 def test_how_far_apart_the_outlines_of_a_shape_are_does_not_make_it_a_ribbon(tmp_path):
     """A ring with a wall of 2 on a page of 20; from its outer outline to its inner one it is 6."""
     ring = '<path d="M10 11a4 4 0 1 0-4-4 4 4 0 0 0 4 4zm0-6a2 2 0 1 1-2 2 2 2 0 0 1 2-2z"/>'

@@ -178,6 +178,9 @@ def _one_mask(group: list[_Ribbon]) -> tuple[BoolArray, int, int]:
 def _traced(mask: BoolArray) -> list[Points]:
     from garabato.tracing.trace import trace_bitmap
 
-    points, starts = trace_bitmap(mask.astype(np.uint8) * 255)
+    height, width = mask.shape
+    bitmap = np.zeros((max(height, _SIDE_PX), width), np.uint8)  # pens are a share of its side
+    bitmap[:height] = np.where(mask, 255, 0)
+    points, starts = trace_bitmap(bitmap)
     lines = [points[a:b].astype(np.float64) for a, b in pairwise(starts.tolist())]
     return [line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in lines]
