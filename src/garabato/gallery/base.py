@@ -53,6 +53,7 @@ from garabato.gallery.rows import (
     DETAILS,
     ORIGINAL,
     Nearest,
+    last_of_each_key_id,
     to_drawings,
     to_hits,
     to_rows,
@@ -122,15 +123,17 @@ class Gallery(ABC):
         """
         tags = as_tags(tags)
         added = Added()
-        for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
-            stored = Added()
-            if transaction.batches:
-                rows = [
-                    to_rows(self._with_originals(batch), vectors, tags, numbers)
-                    for batch, vectors, numbers in transaction.batches
-                ]
-                stored = self._upsert(pa.concat_tables(rows, promote_options="default"))
-            added += stored + Added(n_empty=transaction.n_empty)
+        for batches, n_empty in transactions(drawings, embeddings, self._encoder, self._filled_by):
+            added += Added(n_empty=n_empty)
+            if not batches:
+                continue
+            tables = [
+                to_rows(self._with_originals(batch), vectors, tags, numbers)
+                for batch, vectors, numbers in batches
+            ]
+            rows = pa.concat_tables(tables, promote_options="default")
+            numbers = np.concatenate([numbers for *_, numbers in batches])
+            added += self._upsert(last_of_each_key_id(rows, numbers))
         return added
 
     def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> Hits:

@@ -10,7 +10,6 @@ import logging
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -91,26 +90,19 @@ def described_by(names: Collection[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in DETAILS if name in names))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Transaction:
-    """Drawings to store together: batches of strokes or of one bitmap size with their embeddings
-    (n, D) and numbers (n,), counted from 1 over all drawings given, and how many empty drawings
-    were dropped. Every drawing has ink and a key_id, and no two have the same key_id."""
-
-    batches: list[tuple[DrawingBatch, FloatArray, IntArray]]
-    n_empty: int
-
-
 def transactions(
     drawings: Iterable[Drawing] | DrawingBatch,
     embeddings: FloatArray | None,
     encoder: Embedder | None,
     filled_by: FilledBy,
-) -> Iterator[Transaction]:
-    """The drawings in transactions, in order; embedded unless `embeddings` (N, D) are given.
+) -> Iterator[tuple[list[tuple[DrawingBatch, FloatArray, IntArray]], int]]:
+    """The drawings to store together, transaction by transaction, and how many empty drawings were
+    dropped from each.
 
-    Raises InputError for embeddings of the wrong shape and for anything that is not a drawing, and
-    GalleryError without an encoder.
+    A transaction holds batches of strokes or of one bitmap size, all with ink and a key_id, their
+    embeddings (n, D), unless given as `embeddings` (N, D), and numbers (n,), counted from 1 over
+    all drawings given. Raises InputError for embeddings of the wrong shape and for anything that is
+    not a drawing, and GalleryError without an encoder.
     """
     if embeddings is not None:
         drawings = drawings if isinstance(drawings, DrawingBatch) else list_drawings(drawings)
@@ -135,7 +127,7 @@ def transactions(
             vectors = embed(batch, encoder, filled_by) if embeddings is None else embeddings[rows]
             embedded.append((batch.with_key_ids(), vectors, rows + 1))
         first += n_seen
-        yield Transaction(_last_of_each_key_id(embedded), n_empty)
+        yield embedded, n_empty
 
 
 def without_invalid_times(batch: DrawingBatch) -> DrawingBatch:
@@ -183,6 +175,14 @@ def to_rows(
             kind = details_schema().field(name).type
             rows = rows.append_column(name, column(name, values, kind))
     return rows
+
+
+def last_of_each_key_id(rows: pa.Table, numbers: IntArray) -> pa.Table:
+    """The rows without those whose key_id a drawing with a higher number (`numbers`, (N,)) has."""
+    by_number = np.argsort(numbers)
+    key_ids = rows["key_id"].take(pa.array(by_number)).to_pylist()
+    last = dict(zip(key_ids, by_number.tolist(), strict=True))
+    return rows if len(last) == rows.num_rows else rows.take(pa.array(sorted(last.values())))
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Any:
@@ -371,23 +371,3 @@ def _batches(
             (DrawingBatch.from_drawings([piece[i] for i in positions]), positions)
             for positions in group_by_kind(piece)
         ]
-
-
-def _last_of_each_key_id(
-    batches: list[tuple[DrawingBatch, FloatArray, IntArray]],
-) -> list[tuple[DrawingBatch, FloatArray, IntArray]]:
-    """Keep the last of the drawings with the same key_id, as adding them one by one would."""
-    key_ids = {key_id for batch, _, _ in batches for key_id in batch.key_ids}
-    if len(key_ids) == sum(len(numbers) for _, _, numbers in batches):
-        return batches
-    last: dict[str | None, int] = {}
-    for batch, _, numbers in batches:
-        for key_id, number in zip(batch.key_ids, numbers.tolist(), strict=True):
-            last[key_id] = max(number, last.get(key_id, 0))
-    kept = []
-    for batch, embeddings, numbers in batches:
-        pairs = zip(batch.key_ids, numbers.tolist(), strict=True)
-        rows = np.flatnonzero([last[key_id] == number for key_id, number in pairs])
-        if len(rows):
-            kept.append((batch.take(rows), embeddings[rows], numbers[rows]))
-    return kept
