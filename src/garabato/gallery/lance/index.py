@@ -245,7 +245,7 @@ def probes_for(settings: IndexSettings, rank: float, *, is_common: bool = True) 
     `settings.n_probes` are enough for the _TUNED_FOR nearest. Farther rows mostly lie in the same
     clusters, but those that pass a filter may lie in others, unless they are common near the query.
     """
-    farther = max(1, rank / _TUNED_FOR) ** (0.2 if is_common else 0.5)
+    farther = max(1, rank / _TUNED_FOR) ** (0.2 if is_common else 0.4)
     return int(min(settings.n_clusters, math.ceil(settings.n_probes * farther)))
 
 
