@@ -12,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garabato.drawing import Drawing
-from garabato.drawing._simplify import MAX_SAMPLES_PER_STROKE, resample_and_simplify
+from garabato.drawing._simplify import (
+    _KERNELS,
+    MAX_SAMPLES_PER_STROKE,
+    resample_and_simplify,
+)
 from garabato.formats import read_drawings
 
 Point = tuple[float, float]
@@ -129,3 +133,14 @@ def test_googles_raw_files_become_googles_simplified_files(quickdraw: Path):
     if n_twins == 0:
         pytest.skip("no raw drawing has a simplified twin here")
     assert n_same / n_strokes > 0.98  # ties between distances may go either way
+
+
+def test_python_keeps_the_same_points_as_the_compiled_kernel():
+    (interpreted,), (compiled,) = _KERNELS.interpreted, _KERNELS.compiled
+    walk = np.random.default_rng(0).normal(scale=9, size=(600, 2)).cumsum(axis=0)
+    for n_points in range(1, 600, 40):
+        points = walk[:n_points].astype(np.float32)
+        starts = np.array([0, n_points // 3, n_points])
+        expected = compiled(points, starts, 1.0, 2.0)
+        for ours, theirs in zip(interpreted(points, starts, 1.0, 2.0), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -349,7 +349,11 @@ def test_winding_numbers_count_how_often_polygons_go_around_a_pixel():
 @given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=3, max_size=8))
 def test_winding_numbers_are_the_turns_seen_from_a_pixels_centre(corners):
     points = np.array(corners)
-    winding = _paths.winding_numbers(points, np.array([0, len(points)]), 7, 9)
+    starts = np.array([0, len(points)])
+    winding = _paths.winding_numbers(points, starts, 7, 9)
+    changes = _paths._winding_changes(points, starts, 7, 9)
+    interpreted = _paths._winding_changes.interpreted(points, starts, 7, 9)
+    np.testing.assert_array_equal(interpreted, changes)
     for row, column in ((0, 0), (3, 4), (6, 8)):
         seen = points - (column + 0.5, row + 0.5)
         following = np.roll(seen, -1, axis=0)

@@ -88,9 +88,17 @@ def test_numbas_own_variable_leaves_all_kernels_to_python(monkeypatch, tmp_path)
     assert run(program, tmp_path) == ["False False", "[True, False, True]", "False"]
 
 
-def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):
-    query = tmp_path / "line.ndjson"
-    query.write_text('{"drawing": [[[0, 10], [0, 20]]]}\n')
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("line.ndjson", '{"drawing": [[[0, 10], [0, 20]]]}\n'),
+        ("shape.svg", '<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1Q9 1 9 9Z"/></svg>'),
+        ("line.inkml", "<ink><trace>0 0, 5 9, 10 20</trace></ink>"),
+    ],
+)
+def test_classifying_a_few_strokes_needs_no_compiler(tmp_path, name, text):
+    query = tmp_path / name
+    query.write_text(text)
     program = (
         "import sys\n"
         "from garabato.cli import main\n"
@@ -102,7 +110,8 @@ def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):
 
 def test_a_command_says_that_it_compiles(tmp_path):
     query = tmp_path / "line.svg"
-    query.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1L9 9V1"/></svg>')
+    zigzag = "L0 0L9 9" * 200  # too long for Python
+    query.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 9{zigzag}"/></svg>')
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "garabato", "classify", str(query)]
 
