@@ -105,14 +105,16 @@ def command(
     results = []
     for one in queries:
         started = time.perf_counter()
-        if has_vote and not (diverse or per_category is not None or one.is_combined):
-            voters = _search_with_names(gallery, encoder, one, max(k, garabato.N_VOTERS), where)
+        if has_vote and not diverse and per_category is None:
+            voters = _voters(gallery, encoder, one, max(k, garabato.N_VOTERS), where)
             hits: HitsOrGroups = voters[:k]
             took_s = time.perf_counter() - started
         else:
             hits = _search(gallery, encoder, one, k, diverse, per_category, where)
             took_s = time.perf_counter() - started
-            voters = _voters(gallery, encoder, one, where) if has_vote else garabato.Hits()
+            voters = garabato.Hits()
+            if has_vote:
+                voters = _voters(gallery, encoder, one, garabato.N_VOTERS, where)
         votes = garabato.category_votes(voters[: garabato.N_VOTERS])
         found = garabato.SearchResult(one.like, hits, one.unlike)
         results.append(_Result(one, found, 1000 * took_s, votes))
@@ -199,18 +201,6 @@ class _SearchQuery:
         }
 
 
-def _search_with_names(
-    gallery: garabato.Gallery,
-    encoder: garabato.Encoder,
-    query: _SearchQuery,
-    k: int,
-    where: dict[str, Any],
-) -> garabato.Hits:
-    (drawing,) = query.like
-    predictions = encoder.classify(drawing)
-    return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
-
-
 def _search(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
@@ -238,13 +228,18 @@ def _search(
 
 
 def _voters(
-    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _SearchQuery, where: dict[str, Any]
+    gallery: garabato.Gallery,
+    encoder: garabato.Encoder,
+    query: _SearchQuery,
+    k: int,
+    where: dict[str, Any],
 ) -> garabato.Hits:
-    if not query.is_combined:
-        return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
-    return garabato.search_like(
-        gallery, encoder, query.like, query.unlike, garabato.N_VOTERS, where=where
-    )
+    """The `k` best hits in a gallery with categories of its own."""
+    if query.is_combined:
+        return garabato.search_like(gallery, encoder, query.like, query.unlike, k, where=where)
+    (drawing,) = query.like
+    predictions = encoder.classify(drawing)
+    return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
 
 
 @dataclass(frozen=True, slots=True)
