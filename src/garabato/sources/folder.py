@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -297,26 +297,21 @@ class FolderSource:
     def _read_named(
         self, file: Path, category: str, strict: bool, report: ReadReport
     ) -> Iterator[DrawingBatch]:
-        """All drawings of a file, whatever categories they have."""
+        """All drawings of a file; a warning, once, if they have other categories."""
         others: Counter[str] = Counter()
         for batch in _read_file(file, strict, report):
             others.update(name for name in batch.categories if name not in (None, category))
             yield batch.replace(categories=[category] * len(batch))
-        self._warn_of_others(file, category, others)
-
-    def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
-        """Warn, once per file, that its drawings have other categories."""
-        if not others or file in self._warned:
-            return
-        self._warned.add(file)
-        _log.warning(
-            "%s: all drawings are read as %r, the name of the file, but some say %s (%s); to use "
-            "their own categories: --category-from drawing",
-            file,
-            category,
-            _some(map(repr, sorted(others))),
-            f"{sum(others.values()):,}",
-        )
+        if others and file not in self._warned:
+            self._warned.add(file)
+            _log.warning(
+                "%s: all drawings are read as %r, the name of the file, but some say %s (%s); to "
+                "use their own categories: --category-from drawing",
+                file,
+                category,
+                _some(map(repr, sorted(others))),
+                f"{others.total():,}",
+            )
 
     def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
         """Adds the title, path and content of a file to the drawings read from it."""
