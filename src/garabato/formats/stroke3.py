@@ -14,6 +14,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import IO, Any, BinaryIO, ClassVar, cast
 
 import numpy as np
@@ -342,26 +343,20 @@ class _Arrays:
                 most = MAX_NUMBERS_BYTES // 2**20
                 yield PickleError(f"the arrays expand to more than {most} MiB")
                 return
-            yield _numbers(item)
+            try:
+                yield _numbers(item)
+            except PickleError as error:
+                yield error
 
 
-def _numbers(item: Any) -> Numbers | PickleError:
-    try:
-        return _checked_numbers(item)
-    except UnicodeEncodeError:
-        return PickleError("the item is not an array of numbers")
-    except PickleError as error:
-        return error
-
-
-def _checked_numbers(item: Any) -> Numbers:
-    if not isinstance(item, _Array) or not isinstance(item.content, bytes | str):
+def _numbers(item: Any) -> Numbers:
+    content = item.content if isinstance(item, _Array) else None
+    if isinstance(content, str):
+        with suppress(UnicodeEncodeError):
+            content = content.encode("latin1")
+    if not isinstance(content, bytes) or getattr(item.dtype, "kind", None) not in _DTYPES:
         raise PickleError("the item is not an array of numbers")
-    content = item.content.encode("latin1") if isinstance(item.content, str) else item.content
-    kind = item.dtype.kind if isinstance(item.dtype, _Dtype) else None
-    if kind not in _DTYPES:
-        raise PickleError("the item is not an array of numbers")
-    dtype = np.dtype(kind).newbyteorder(">" if item.dtype.order == ">" else "<")
+    dtype = np.dtype(item.dtype.kind).newbyteorder(">" if item.dtype.order == ">" else "<")
     shape = item.shape
     if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
         raise PickleError("the item has no shape")

@@ -111,10 +111,7 @@ class _Builder:
                 f"the document has more than {self._max_elements:,} elements, or elements nested "
                 f"more than {MAX_DEPTH} deep"
             )
-        for value in attributes.values():
-            self._n_characters += len(value)
-        if self._n_characters > MAX_CHARACTERS:
-            raise _too_many_characters()
+        self._count(sum(map(len, attributes.values())))
         if any(":" in name for name in attributes):
             attributes = self._with_local_names(attributes)
         element = Element(self._local_name(tag) if ":" in tag else tag, attributes)
@@ -128,12 +125,17 @@ class _Builder:
         self._open.pop()
 
     def _text(self, text: str) -> None:
-        self._n_characters += len(text)
-        if self._n_characters > MAX_CHARACTERS:
-            raise _too_many_characters()
+        self._count(len(text))
         if self._open and not text.isspace():
             element = self._open[-1]
             element.text = (element.text or "") + text if len(element) == 0 else element.text
+
+    def _count(self, n_characters: int) -> None:
+        self._n_characters += n_characters
+        if self._n_characters > MAX_CHARACTERS:
+            raise _LimitError(
+                f"the document has more than {MAX_CHARACTERS // 2**20} MiB of text and attributes"
+            )
 
     def _with_local_names(self, attributes: dict[str, str]) -> dict[str, str]:
         for name, value in attributes.items():
@@ -192,9 +194,3 @@ def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
             "characters; save it without entities"
         )
     return n
-
-
-def _too_many_characters() -> _LimitError:
-    return _LimitError(
-        f"the document has more than {MAX_CHARACTERS // 2**20} MiB of text and attributes"
-    )
