@@ -145,13 +145,13 @@ class FileReader:
     def _release(self, process: _Process) -> None:
         """Keep one idle process; more would only use memory."""
         with self._lock:
-            if not self._idle and not self._stopped and not process.has_ended:
+            if not self._idle and not self._stopped and process.poll() is None:
                 self._idle.append(process)
                 return
         process.end()
 
 
-class _Process:
+class _Process(subprocess.Popen[bytes]):
     """One running `file_process`, and its folder for temporary files.
 
     A process that is killed leaves the file that it was reading there.
@@ -160,57 +160,43 @@ class _Process:
     def __init__(self, limits: Limits) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="garabato-files-")
         arguments = [orjson.dumps(asdict(limits)).decode(), self._folder.name]
-        self._process = subprocess.Popen(
+        super().__init__(
             [sys.executable, "-m", file_process.__name__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | _ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for the service alone
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._to, self._from = self._process.stdin, self._process.stdout
+        assert self.stdin is not None
+        assert self.stdout is not None
+        self._to, self._from = self.stdin, self.stdout
         self._is_ready = False
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, or minus the signal that ended it."""
-        return self._process.returncode
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process has ended."""
-        return self._process.poll() is not None
 
     def wait_until_ready(self) -> bool:
         """Wait until it is ready for files; False if it has ended."""
         if self._is_ready:
-            return not self.has_ended
+            return self.poll() is None
         with suppress(OSError, ValueError):
             self._is_ready = file_process.read_message(self._from) is not None
         if not self._is_ready:  # its pipe closes a moment before it ends
-            self._process.wait()
+            self.wait()
         return self._is_ready
 
     def ask(self, content: bytes) -> dict[str, Any] | None:
-        """Send a file and wait for the reply; None if the process ends first."""
+        """Send a file and wait for the reply; None if the process ends, or is killed, first."""
         with suppress(OSError, ValueError):
             file_process.write_message(self._to, content)
             message = file_process.read_message(self._from)
             if message is not None:
                 reply: dict[str, Any] = orjson.loads(message)
                 return reply
-        self._process.wait()
+        self.wait()
         return None
-
-    def kill(self) -> None:
-        """Kill it; a thread that waits for its reply gets None."""
-        self._process.kill()
 
     def end(self) -> None:
         """Kill it and clean up. Call it only if no thread waits for a reply."""
-        self._process.kill()
-        self._process.wait()
+        self.kill()
+        self.wait()
         for pipe in (self._to, self._from):
             with suppress(OSError):
                 pipe.close()

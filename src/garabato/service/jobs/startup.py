@@ -139,7 +139,12 @@ def _starter_gallery(
         progress.report(_BUILDING)
         chosen = choose_source(cache_folder() / "starter-drawings")
         if chosen.needs_download:
-            _download(encoder, chosen.path, progress)
+            download(
+                chosen.path,
+                encoder.categories,
+                per_category=N_PER_CATEGORY,
+                progress=lambda _, *counts: progress.report("downloading drawings", *counts),
+            )
         source = open_source(chosen.path)
         if isinstance(source, StarterSource):  # bitmaps
             progress.report("preparing to read pictures")
@@ -167,15 +172,6 @@ def _compile_tracing(progress: BackgroundProgress) -> None:
     while process.poll() is None:
         if progress.stopped.wait(0.1):
             process.kill()
-
-
-def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> None:
-    download(
-        folder,
-        encoder.categories,
-        per_category=N_PER_CATEGORY,
-        progress=lambda stage, done, total: progress.report("downloading drawings", done, total),
-    )
 
 
 def _load_cached_onnx(file: Path, digest: str) -> Encoder:
