@@ -14,10 +14,12 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.request import getproxies, proxy_bypass
 
+import google_crc32c
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -358,13 +360,8 @@ def _pool(base_url: str, policy: RetryPolicy, n_connections: int) -> urllib3.Poo
     redirects_only = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3)
     headers = {"User-Agent": "garabato", "Accept-Encoding": "identity"}
     proxy = None if proxy_bypass(address.host or "") else getproxies().get(address.scheme or "")
-    if proxy:
-        return urllib3.ProxyManager(
-            proxy, maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
-        )
-    return urllib3.PoolManager(
-        maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
-    )
+    new = partial(urllib3.ProxyManager, proxy) if proxy else urllib3.PoolManager
+    return new(maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers)
 
 
 def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
@@ -379,27 +376,19 @@ def _difference_from(part: Path, file: RemoteFile) -> str:
     size_bytes = part.stat().st_size
     if size_bytes != file.size_bytes:
         return f"{size_bytes:,} bytes arrived, the server says {file.size_bytes:,}"
+    checksum: Any
     if file.md5 is not None:
-        with open(part, "rb") as content:
-            md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        return _difference("MD5", md5, file.md5)
-    if file.crc32c is not None:
-        return _difference("CRC32C", _crc32c(part), file.crc32c)
-    return ""
-
-
-def _difference(name: str, arrived: bytes, said: bytes) -> str:
+        name, said, checksum = "MD5", file.md5, hashlib.md5(usedforsecurity=False)
+    elif file.crc32c is not None:
+        name, said = "CRC32C", file.crc32c
+        checksum = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+    else:
+        return ""
+    with open(part, "rb") as content:
+        while block := content.read(2**20):
+            checksum.update(block)
+    arrived = checksum.digest()
     if arrived == said:
         return ""
     arrived_text, said_text = (base64.b64encode(value).decode() for value in (arrived, said))
     return f"the {name} of the received file is {arrived_text}, the server says {said_text}"
-
-
-def _crc32c(path: Path) -> bytes:
-    import google_crc32c
-
-    crc = 0
-    with open(path, "rb") as content:
-        while block := content.read(2**20):
-            crc = google_crc32c.extend(crc, block)
-    return crc.to_bytes(4, "big")
