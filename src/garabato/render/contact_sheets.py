@@ -213,18 +213,14 @@ def _draw_cell(cell: Cell, size_px: int) -> ByteArray:
     picture = np.take(_MIXED, ink, axis=0)
     edge_px = 1 if cell.frame is None else max(2, size_px // 40)
     colour = HAIRLINE if cell.frame is None else FRAMES[cell.frame]
-    for strip in (
-        picture[:edge_px],
-        picture[-edge_px:],
-        picture[:, :edge_px],
-        picture[:, -edge_px:],
-    ):
-        strip[:] = colour
+    inside = np.s_[edge_px:-edge_px, edge_px:-edge_px]
+    framed: ByteArray = np.full_like(picture, colour)
+    framed[inside] = picture[inside]
     if cell.frame in ("right", "wrong"):
         badge, cover = _badge(cell.frame, size_px)
-        corner = picture[: len(badge), -len(badge) :]
+        corner = framed[: len(badge), -len(badge) :]
         corner[:] = np.rint(corner * (1 - cover) + badge * cover)
-    return picture
+    return framed
 
 
 def _ink_of_bitmap(bitmap: ByteArray, size_px: int) -> ByteArray:
