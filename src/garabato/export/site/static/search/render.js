@@ -6,10 +6,12 @@ const [HALF, EDGE] = [0.5, f32(1e-3)];
 /** Channel 2: the first stroke is 1; each next stroke moves towards LAST_RANK by this factor. */
 const RANK_FADES = f32(0.8);
 const LAST_RANK = f32(0.15);
-/** Channel 3: a stroke starts at 1 and ends here. */
-const STROKE_END = f32(0.2);
+/** Channel 3: a stroke starts at 1 and loses this until its end. */
+const STROKE_FADE = f32(0.8);
 /** Channel 4: points along the strokes, at least two a stroke. */
 const PATH_POINTS = 160;
+/** Pixels of a row that the renderer computes together, the last ones perhaps beyond the stroke. */
+const LANES = 16;
 
 /**
  * The image (S * S * channels) Uint8Array of a drawing, a list of strokes [[x, ...], [y, ...]].
@@ -25,15 +27,15 @@ export function render(drawing, spec, traced = false) {
   const radius = f32(f32(spec.line_width * size) * HALF);
   let rankShade = 1;
   for (const {xs, ys} of strokes) {
-    const shades = {rank: LAST_RANK + (1 - LAST_RANK) * rankShade, start: 1, fade: 0};
+    const shades = {rank: f32(LAST_RANK + f32(f32(1 - LAST_RANK) * rankShade)), start: 1, fade: 0};
     rankShade = f32(rankShade * RANK_FADES);
     let ink = 0;
     for (let p = 0; p + 1 < xs.length; p++) ink = f32(ink + distance(xs, ys, p));
-    if (ink > 0) shades.fade = (1 - STROKE_END) / ink;
+    if (ink > 0) shades.fade = f32(STROKE_FADE / ink);
     if (xs.length === 1) drawSegment(pages, size, xs[0], ys[0], xs[0], ys[0], radius, shades);
     for (let p = 0; p + 1 < xs.length; p++) {
       drawSegment(pages, size, xs[p], ys[p], xs[p + 1], ys[p + 1], radius, shades);
-      shades.start -= shades.fade * distance(xs, ys, p);
+      shades.start = f32(shades.start - f32(shades.fade * distance(xs, ys, p)));
     }
   }
   const image = new Uint8Array(size * size * nChannels);
@@ -148,12 +150,11 @@ function drawSegment(pages, size, x0, y0, x1, y1, radius, shades) {
       [left, right] = [Math.max(left, f32(centre - band)), Math.min(right, f32(centre + band))];
     }
     const last = Math.min(size - 1, Math.trunc(right));
-    // like the renderer, four pixels from each `first`; the last ones may lie beyond
-    for (let first = Math.max(0, Math.trunc(f32(left + HALF))); first <= last; first += 4) {
+    for (let first = Math.max(0, Math.trunc(f32(left + HALF))); first <= last; first += LANES) {
       const px = f32(f32(first + HALF) - x0);
       const along = f32(f32(px * ux) + f32(py * uy));
       const across = f32(f32(px * uy) - f32(py * ux));
-      for (let lane = 0; lane < 4 && first + lane < size; lane++) {
+      for (let lane = 0; lane < LANES && first + lane < size; lane++) {
         const t = f32(along + f32(lane * ux));
         const onLine = Math.min(Math.max(t, 0), long);
         const beside = f32(across + f32(lane * uy));
@@ -162,7 +163,7 @@ function drawSegment(pages, size, x0, y0, x1, y1, radius, shades) {
         if (depth > pages[0][i]) pages[0][i] = depth;
         if (pages.length === 1) continue;
         pages[1][i] = Math.max(pages[1][i], depth * shades.rank);
-        pages[2][i] = Math.max(pages[2][i], depth * (shades.start - shades.fade * onLine));
+        pages[2][i] = Math.max(pages[2][i], depth * f32(shades.start - f32(shades.fade * onLine)));
       }
     }
   }
