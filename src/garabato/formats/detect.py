@@ -112,6 +112,7 @@ CSV_WITHOUT_DRAWINGS = (
     "column, as [[[x, ...], [y, ...]], ...]"
 )
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 #: Text, but no JSON.
 _PLAIN_TEXT = re.compile(rb"[^{\[]*\w[^{\[]*")
 #: A first line of short plain names, and a second one that has a separator, too.
@@ -239,7 +240,7 @@ def _has_suffix(source: Input, suffix: str | None) -> bool:
 
 def _is_text(head: bytes) -> bool:
     """True for any text: the reader of ndjson reports line by line what is wrong with it."""
-    return not any(byte < 32 and byte not in b"\t\n\r" for byte in head)
+    return not _CONTROL.search(head)
 
 
 #: Formats that are tried only after files of other kinds are ruled out.
