@@ -516,6 +516,17 @@ def test_short_ribbons_are_thinned_too(tmp_path):
     assert np.ptp(bar, axis=1) == pytest.approx([255 / 120 * 14, 0], abs=2)
 
 
+def test_blobs_much_wider_than_the_ribbons_are_shapes(tmp_path):
+    """Beside a line 6 wide, a dot 8 wide is a dot; a head 20 wide is a circle."""
+    body = (
+        f'<path d="{_ribbon(CIRCLE, 6)}"/><circle cx="80" cy="90" r="4"/>'
+        '<circle cx="110" cy="90" r="10"/>'
+    )
+    _, dot, head = _read(tmp_path, body, 'viewBox="0 0 256 256"').strokes
+    assert np.ptp(dot, axis=1) == pytest.approx([0, 0], abs=1)
+    assert np.ptp(head, axis=1) == pytest.approx([255 / 120 * 20] * 2, abs=1)
+
+
 def test_how_far_apart_the_outlines_of_a_shape_are_does_not_make_it_a_ribbon(tmp_path):
     """A ring with a wall of 2 on a page of 20; from its outer outline to its inner one it is 6."""
     ring = '<path d="M10 11a4 4 0 1 0-4-4 4 4 0 0 0 4 4zm0-6a2 2 0 1 1-2 2 2 2 0 0 1 2-2z"/>'

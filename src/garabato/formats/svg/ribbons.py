@@ -13,7 +13,7 @@ from garabato.formats.svg.items import WHITE, Item, Points, Rectangle, bounds_of
 
 #: Ribbons are looked for in a drawing with this longer side; there they are at most this wide.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30
-#: Where ribbons meet, they are wider by this factor.
+#: Where ribbons meet, they are wider by this factor; wider blobs beside them are shapes.
 _JOINT = 1.6
 #: A ribbon's area over the square of half its width is at least this; a square has 4, a disk 3.1.
 _MIN_ELONGATION = 12.0
@@ -47,6 +47,7 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
     n_narrow_px = sum(r.area for r in narrow)
     if not elongated or sum(r.area for r in elongated) < _LONG_SHARE * n_narrow_px:
         return items
+    widest = _JOINT * max(r.radius for r in elongated)
     replaced = list(items)
     together = len(elongated) > _MAX_ALONE
     groups: dict[object, list[_Ribbon]] = {}
@@ -55,7 +56,7 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
         if not together and not ribbon.is_long:
             dabs = [_dab(item.points[a:b]) for a, b in pairwise(item.starts.tolist())]
             lines = [line for line in dabs if line is not None]
-            if len(lines) == len(dabs):
+            if len(lines) == len(dabs) and ribbon.radius <= widest:
                 replaced[ribbon.number] = _stroked(item, lines, ribbon, scale)
             continue
         alike = (item.fill, item.clip.rectangle, tuple(map(id, item.clip.regions)))
