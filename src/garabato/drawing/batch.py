@@ -236,7 +236,8 @@ class DrawingBatch:
 
     def normalised(self) -> DrawingBatch:
         """All drawings aligned to the top left, longer side 255 (see `Drawing.normalised`)."""
-        low, extents = self._boxes()
+        low, high = self.boxes()
+        extents = (high - low).max(axis=1)
         scale = np.divide(GRID, extents, out=np.ones_like(extents), where=extents > 0)
         points = self.points - np.repeat(low, self.n_points, axis=0)
         points *= np.repeat(scale, self.n_points)[:, None]
@@ -253,10 +254,21 @@ class DrawingBatch:
         moved = np.rint(self.normalised().points)
         return replace(self, points=np.where(moves[row_of_point, None], moved, points))
 
+    def boxes(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest x and y of each drawing, two (N, 2) float32; 0 without points."""
+        low, high = np.zeros((2, len(self), 2), np.float32)
+        rows = np.flatnonzero(self.n_points)
+        if len(rows):  # reduceat cannot handle empty ranges
+            firsts = self.stroke_starts[self.drawing_starts[rows]]
+            low[rows] = np.minimum.reduceat(self.points, firsts, axis=0)
+            high[rows] = np.maximum.reduceat(self.points, firsts, axis=0)
+        return low, high
+
     @property
     def extents(self) -> FloatArray:
         """(N,) float32: the longer side of each drawing; 0 for dots and empty drawings."""
-        return self._boxes()[1]
+        low, high = self.boxes()
+        return np.asarray((high - low).max(axis=1))
 
     def replace(self, **columns: Any) -> DrawingBatch:
         """The same batch with some columns replaced."""
@@ -317,17 +329,6 @@ class DrawingBatch:
         return Drawing.from_points(
             self.points[starts[0] : starts[-1]], starts - starts[0], **metadata
         )
-
-    def _boxes(self) -> tuple[FloatArray, FloatArray]:
-        """The top left corner (N, 2) and longer side (N,) of each drawing; 0 without points."""
-        low, extents = np.zeros((len(self), 2), np.float32), np.zeros(len(self), np.float32)
-        rows = np.flatnonzero(self.n_points)
-        if len(rows):  # reduceat cannot handle empty ranges
-            firsts = self.stroke_starts[self.drawing_starts[rows]]
-            low[rows] = np.minimum.reduceat(self.points, firsts, axis=0)
-            high = np.maximum.reduceat(self.points, firsts, axis=0)
-            extents[rows] = (high - low[rows]).max(axis=1)
-        return low, extents
 
 
 def regrouped(

@@ -208,22 +208,15 @@ def as_strokes(drawing: Drawing) -> Drawing:
 
 def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     """Points (P, 2) float32 in px of the image: each drawing scaled to fit and centred."""
-    starts = batch.stroke_starts[batch.drawing_starts]
-    n_points = np.diff(starts)
-    starts, n_points = starts[:-1][n_points > 0], n_points[n_points > 0]
+    low, high = batch.boxes()
+    extents = (high - low).max(axis=1).astype(np.float64)
+    scale = np.where(extents > 0, spec.box_px / np.where(extents > 0, extents, 1), 1)
+    scale_of_points = np.repeat(scale, batch.n_points)
     points_px = np.empty(batch.points.shape, np.float32)
-    if not len(starts):
-        return points_px
-    columns = [np.ascontiguousarray(column, np.float32) for column in batch.points.T]
-    low = [np.minimum.reduceat(column, starts) for column in columns]
-    high = [np.maximum.reduceat(column, starts) for column in columns]
-    extent = np.maximum(high[0] - low[0], high[1] - low[1]).astype(np.float64)
-    scale = np.where(extent > 0, spec.box_px / np.where(extent > 0, extent, 1), 1)
-    scale_of_points = np.repeat(scale, n_points)
-    for axis, column in enumerate(columns):
-        middle = (low[axis] + high[axis]).astype(np.float64)
-        shift = (spec.size_px - middle * scale) / 2
-        points_px[:, axis] = column * scale_of_points + np.repeat(shift, n_points)
+    for axis in (0, 1):
+        middle = (low[:, axis] + high[:, axis]).astype(np.float64)
+        shift = np.repeat((spec.size_px - middle * scale) / 2, batch.n_points)
+        points_px[:, axis] = batch.points[:, axis] * scale_of_points + shift
     return points_px
 
 
