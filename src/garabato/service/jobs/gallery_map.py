@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,9 @@ class GalleryMap:
             self._compared = version
             self._projection = self._projection or _load(self._file)
             if self._projection is not None:
-                stored = _category_of(self._gallery)
-                if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
+                stored = _category_of(self._gallery).keys()
+                n_changed = len(stored ^ set(self._projection.key_ids))
+                if n_changed <= _MAX_CHANGED * max(1, len(stored)):
                     return
             self._is_making = True
             self._progress.report(_MAKING)
@@ -160,11 +161,6 @@ def _load(file: Path) -> Projection | None:
     except Exception as error:
         _log.warning("%s", error)
         return None
-
-
-def _share_changed(key_ids: Sequence[str], stored: dict[str, str | None]) -> float:
-    on_map = set(key_ids)
-    return len(on_map ^ stored.keys()) / max(1, len(stored))
 
 
 def _main(uri: str, file: str) -> None:

@@ -76,10 +76,14 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
 def _start(service: Service, choose_source: ChooseSource) -> None:
     compiling = threading.Thread(target=_compile_tracing, args=(service.progress,), daemon=True)
     try:
-        _prepare_encoder(service)
+        settings = service.settings
+        encoder = load_fast_encoder(settings.model)
+        encoder = with_categories_file(encoder, settings.model, settings.categories)
+        encoder.predict([_ANY_DRAWING])  # allocates
+        service.set_encoder(encoder)
         service.files.prepare()
         compiling.start()
-        load_kernels(service.encoder.spec)
+        load_kernels(encoder.spec)
         for name, gallery in _open_galleries(service, choose_source, compiling):
             service.progress.report("warming up")
             gallery.warm()
@@ -99,14 +103,6 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     finally:
         if compiling.is_alive():  # its process must not outlive the service
             compiling.join()
-
-
-def _prepare_encoder(service: Service) -> None:
-    settings = service.settings
-    encoder = load_fast_encoder(settings.model)
-    encoder = with_categories_file(encoder, settings.model, settings.categories)
-    encoder.predict([_ANY_DRAWING])  # allocates
-    service.set_encoder(encoder)
 
 
 def _open_galleries(
