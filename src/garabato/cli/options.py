@@ -214,17 +214,16 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         text: str | None,
         **others: Any,
     ) -> Any:
-        where: dict[str, Any] = {}
-        for name, values in (("category", category), ("country", country), ("tags", tag)):
-            if values:
-                where[name] = list(values)
-        if recognized is not None:
-            where["recognized"] = recognized
-        bounds = {name: b for name, b in (("after", after), ("before", before)) if b is not None}
-        if bounds:
-            where["timestamp"] = bounds
-        if text is not None:
-            where["text"] = text
+        span = {"after": after, "before": before}
+        conditions = {
+            "category": list(category),
+            "country": list(country),
+            "tags": list(tag),
+            "recognized": recognized,
+            "timestamp": {end: time for end, time in span.items() if time is not None},
+            "text": text,
+        }
+        where = {name: given for name, given in conditions.items() if given not in (None, [], {})}
         return function(where=where, **others)
 
     for option in reversed(_WHERE):
