@@ -103,7 +103,11 @@ def read_table(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         return ndjson.read(source, reject)
     remedy = 'write one object per line (pandas: orient="records", lines=True)'
     document = load_object(source, MAX_TABLE_BYTES, remedy)
-    return in_batches(_table_drawings(document, source, reject))
+    return in_batches(
+        drawing
+        for name, row in _rows(document)
+        for drawing in read_fields(row, f"row {name}", source, reject)
+    )
 
 
 def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
@@ -231,11 +235,6 @@ def _is_stroke(element: Any) -> bool:
         or (isinstance(row, dict) and {"x", "y"} <= row.keys() and not isinstance(row["x"], list))
         for row in element
     )
-
-
-def _table_drawings(document: dict[str, Any], source: Input, reject: Reject) -> Iterator[Drawing]:
-    for name, row in _rows(document):
-        yield from read_fields(row, f"row {name}", source, reject)
 
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[object, Any]]:

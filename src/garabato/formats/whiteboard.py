@@ -263,10 +263,10 @@ def _points(value: Any) -> Points:
             for point in value
         ]
         points = np.array(pairs, np.float64).reshape(-1, 2)
+        if not np.isfinite(points).all():
+            raise ValueError
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise _ShapeError("the points of the shape are not pairs of numbers") from None
-    if not np.isfinite(points).all():
-        raise _ShapeError("the points of the shape are not pairs of numbers")
     return points
 
 

@@ -202,7 +202,7 @@ class IconSource:
                 report.add(error)
                 continue
             report.n_read += 1
-            about = known.get(file.stem, _NO_METADATA)
+            about = known.get(file.stem, _Metadata())
             title = about.title or " ".join(re.split(r"[-_\s]+", file.stem))
             tags = (name, *file.relative_to(folder / "icons").parent.parts, *about.tags)
             yield drawing.replace(
@@ -281,11 +281,8 @@ def _read_metadata(folder: Path) -> dict[str, _Metadata]:
 class _Metadata(NamedTuple):
     """The metadata of an icon in its set."""
 
-    title: str | None
-    tags: tuple[str, ...]
-
-
-_NO_METADATA = _Metadata(None, ())
+    title: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 def _parse(entry: Any) -> _Metadata:
