@@ -193,6 +193,25 @@ def test_a_time_budget_covers_the_work_after_the_last_step_too(dataset, tmp_path
     assert sorted(result.encoder.coders) == [64, 128]
 
 
+def test_a_training_killed_after_its_last_step_has_time_to_finish_when_it_resumes(
+    dataset, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    train(dataset, run, config=small(steps=1, validation=0.5))
+    without_limit = read_lines(run / "metrics.jsonl")[-1]
+    plain = torch.load(run / "checkpoint.pt", weights_only=True)
+    plain["config"] |= {"minutes": 5.0}
+    del plain["config"]["steps"]
+    plain["elapsed_s"] = 301.0  # all the time is used up
+    torch.save(plain, run / "checkpoint.pt")
+    monkeypatch.setattr("garabato.training.loop._Training._time_to_finish", lambda self: 60.0)
+    resumed = train(dataset, run, resume=True)
+    with_limit = read_lines(run / "metrics.jsonl")[-1]
+    assert resumed.steps == 1
+    assert with_limit["top1"] == without_limit["top1"]  # of all 150 held-out drawings
+    assert with_limit["temperature"] == pytest.approx(without_limit["temperature"], rel=1e-3)
+
+
 def test_a_time_budget_too_short_for_a_useful_network_is_noted_early(dataset, tmp_path):
     seen = []
     result = train(dataset, tmp_path / "run", config=small(minutes=0.02), on_progress=seen.append)

@@ -281,8 +281,9 @@ class TimeBudget:
         self, minutes: float, finish_s: float, *, n_categories: int, from_scratch: bool
     ) -> None:
         self.seconds = 60 * minutes
-        #: The seconds for steps.
-        self.steps_s = self.seconds - min(finish_s, _FINISH_SHARE * self.seconds)
+        #: The seconds for the work after the last step, and those for steps.
+        self.finish_s = min(finish_s, _FINISH_SHARE * self.seconds)
+        self.steps_s = self.seconds - self.finish_s
         #: A warning that the time is too short, empty if there is none.
         self.warning = ""
         self._n_categories = n_categories

@@ -434,9 +434,12 @@ class _Training:
 
     def _finish(self, started: float, already_s: float) -> tuple[Encoder, float | None]:
         """Make, calibrate and save the encoder, within the time budget if there is one."""
-        used_s = already_s + time.perf_counter() - started
-        minutes = self.config.minutes
-        deadline = finish.Deadline(None if minutes is None else 60 * minutes - used_s)
+        left_s = None
+        if self.budget is not None:
+            left_s = self.budget.seconds - already_s - (time.perf_counter() - started)
+            if already_s:  # resumed, perhaps after a stop in the middle of this work: all its time
+                left_s = max(left_s, self.budget.finish_s)
+        deadline = finish.Deadline(left_s)
         self.learner.measure_norms(deadline.limit(self._batches_for_norms(), share=0.3))
         encoder, top1 = self.learner.encoder(self.config.render), None
         if not all(one.isfinite().all() for one in encoder.as_pytorch().stored_weights().values()):
