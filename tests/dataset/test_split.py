@@ -107,6 +107,13 @@ def test_the_error_lists_the_short_categories_with_their_counts_and_the_fix():
     )
 
 
+@pytest.mark.parametrize("allow_short", [False, True])
+def test_a_category_too_small_for_both_splits_has_to_be_left_out(allow_short):
+    pools = Pools(star=STARS, line=LINES[:1])
+    with pytest.raises(SourceError, match=r"^line has 1: too few .*; leave these categories out$"):
+        pools.split(["line", "star"], Sizes(30, 10, allow_short))
+
+
 def test_the_error_about_one_short_category_is_in_the_singular():
     pools = Pools(star=STARS, line=LINES)
     with pytest.raises(SourceError, match="1 of 2 categories has fewer than 40 usable drawings"):

@@ -17,7 +17,13 @@ from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 from garabato.dataset import Dataset
 from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
-from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
+from garabato.evaluation.metrics import SelectiveAccuracy
+from garabato.evaluation.plots import (
+    THEMES,
+    plot_confusion,
+    plot_learning,
+    plot_selective_accuracy,
+)
 from garabato.evaluation.report import (
     REFERENCE_RESULTS,
     confused_pairs,
@@ -283,6 +289,31 @@ def test_a_confusion_matrix_of_all_345_categories_has_room_for_every_name() -> N
     png = plot_confusion(np.eye(n), names, np.arange(n), THEMES["light"])
     height, width = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE).shape
     assert min(height, width) >= 10 * n
+
+
+def test_a_long_or_unprintable_name_does_not_spoil_the_confusion_matrix() -> None:
+    short, long = (
+        plot_confusion(np.eye(2), ["cat", name], np.arange(2), THEMES["light"])
+        for name in ("x" * 30, "日本語" + "x" * 150)
+    )
+    shapes = [
+        cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE).shape
+        for png in (short, long)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_accuracy_of_drawings_that_are_not_unsure_stands_within_the_axes() -> None:
+    curve = np.array([0.1, 0.5, 1.0]), np.zeros(3)
+
+    def pixels(chosen: SelectiveAccuracy | None) -> np.ndarray[Any, Any]:
+        png = plot_selective_accuracy(*curve, chosen, THEMES["light"])
+        return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+    wrong = SelectiveAccuracy(below=0.5, chosen_for=None, coverage=0.1, precision=0.0)
+    rows = np.flatnonzero((pixels(wrong) != pixels(None)).any(axis=1))
+    axis = np.flatnonzero((pixels(None) < 0x80).sum(axis=1) > 300)[-1]  # the line of accuracy 0
+    assert rows.max() < axis + 8  # half of the mark is below it, no text
 
 
 def test_the_ends_of_epochs_and_the_last_validation_are_points_of_the_curves() -> None:

@@ -286,13 +286,13 @@ def _training_rows(found: Candidates, sizes: Sizes, tested: set[bytes | str]) ->
 
 def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
     counts = {name: split.train.num_rows + split.test.num_rows for name, split in splits.items()}
-    if sizes.allow_short:
-        least = 1 + bool(sizes.n_test)
-        if hopeless := {name: n for name, n in counts.items() if n < least}:
-            raise SourceError(
-                f"{_list(hopeless)}: too few for one drawing per split; leave these categories out"
-            )
-    elif short := {name: n for name, n in counts.items() if n < sizes.total}:
+    least = 1 + bool(sizes.n_test)
+    if hopeless := {name: n for name, n in counts.items() if n < least}:
+        raise SourceError(
+            f"{_list(hopeless)}: too few for one drawing per split; leave these categories out"
+        )
+    short = {name: n for name, n in counts.items() if n < sizes.total}
+    if short and not sizes.allow_short:
         smallest = sizes.of(min(short.values()))
         have = "has" if len(short) == 1 else "have"
         raise SourceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: Side of the confusion matrix, and the smallest and largest side of its cells.
 _MATRIX_PX = 1200
 _CELL_PX = (10, 30)
+#: Longer names are cut.
+_NAME_LENGTH = 30
 #: With more categories than this, the matrix is labelled on all four sides.
 _LARGE = 60
 _DPI = 100
@@ -81,6 +84,7 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
         ):
             axes.plot(xs, ys, lw=1.6, marker=marker, ms=3)
             axes.set(title=title, xlabel="step")
+            axes.locator_params(axis="x", integer=True)
         if validated:
             accuracy.plot(*zip(*validated.items(), strict=True), lw=1.6, marker="o", ms=3)
             names = ["training, augmented", "validation"]
@@ -138,7 +142,9 @@ def plot_selective_accuracy(
             axes.plot(*at, color=theme.second, marker="o", ms=8)
             text = f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure"
             x, side = (8, "left") if at[0] < 50 else (-8, "right")  # within the axes
-            _annotate(axes, text, at, (x, -10), ha=side, va="top")
+            y, end = (-10, "top") if at[1] > 25 else (10, "bottom")
+            patch = {"facecolor": theme.page, "alpha": 0.8, "linewidth": 0, "pad": 1}
+            _annotate(axes, text, at, (x, y), ha=side, va=end, bbox=patch)
         axes.set(xlim=(0, 102), ylim=(0, 104))
         axes.set(title="accuracy, %", xlabel="drawings, most confident first, %")
         return _png(figure)
@@ -154,8 +160,8 @@ def plot_confusion(
     percent = 100 * shares[np.ix_(order, order)]
     cell_px = float(np.clip(_MATRIX_PX / n, *_CELL_PX))
     font_px = min(0.95 * cell_px, 13)
-    longest = max(len(names[i]) for i in order)
-    labels_in = (0.55 * font_px * longest + 20) / _DPI
+    ticks = [_cut(names[i]) for i in order]
+    labels_in = (0.55 * font_px * max(map(len, ticks)) + 20) / _DPI
     on_both_sides = n > _LARGE
     right_in = labels_in if on_both_sides else 0.2
     side_in = max(cell_px * n / _DPI, 2.5)
@@ -168,7 +174,6 @@ def plot_confusion(
         colours = LinearSegmentedColormap.from_list("heat", theme.heat)
         norm = PowerNorm(0.5, 0, 100)
         picture = axes.imshow(percent, cmap=colours, norm=norm, interpolation="nearest")
-        ticks = [names[i] for i in order]
         size_pt = font_px * 72 / _DPI
         axes.set_xticks(range(n), ticks, rotation=90, fontsize=size_pt)
         axes.set_yticks(range(n), ticks, fontsize=size_pt)
@@ -260,9 +265,16 @@ def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: The
             )
 
 
+def _cut(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+
+
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Names in alphabets that matplotlib's font lacks are boxes, as everybody can see.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 

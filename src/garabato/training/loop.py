@@ -452,9 +452,10 @@ class _Training:
             precision = self.config.unsure_precision
             top1 = finish.calibrate(encoder, self.held_out, precision, deadline)
             if encoder.unsure_precision is None:
+                n = len(self.held_out[1])
                 self.notes.append(
-                    f"the probabilities and the threshold of `unsure` are not calibrated: only "
-                    f"{len(self.held_out[1])} drawings were held out, at least "
+                    "the probabilities and the threshold of `unsure` are not calibrated: only "
+                    f"{n} drawing{' was' if n == 1 else 's were'} held out, at least "
                     f"{finish.MIN_TO_CALIBRATE} are needed; raise `validation` or prepare more"
                 )
             self.log.write(
