@@ -261,8 +261,14 @@ def test_the_error_for_broken_xml_names_line_and_column(tmp_path):
     path = tmp_path / "cat.svg"
     path.write_text("<svg>\n<path></svg>")
     assert "line 2, column 9: broken XML (mismatched tag)" in _problem(path)
-    path.write_text("<?xml version='1.0' encoding='klingon'?><svg/>")
-    assert "broken XML (" in _problem(path)
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "gb2312", "klingon", "utf-8", ""])
+def test_the_error_for_another_encoding_says_to_save_as_utf8(tmp_path, encoding):
+    path = tmp_path / "cat.svg"
+    declaration = f'<?xml version="1.0" encoding="{encoding}"?>' if encoding else ""
+    path.write_bytes(declaration.encode() + "<svg><title>ネコ</title></svg>".encode("shift_jis"))
+    assert _problem(path).endswith("; save it as UTF-8")
 
 
 def test_the_error_for_another_xml_document_names_its_root_element(tmp_path):

@@ -26,6 +26,7 @@ MAX_ENTITY_DEPTH = 4
 MAX_ENTITIES = 256
 #: Encodings in which an entity reference is a "&", so that references can be counted.
 _COUNTABLE_ENCODINGS = {"", "utf-8", "utf-16", "us-ascii", "iso-8859-1", "windows-1252"}
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 #: What may come before the first element: a declaration, comments, a DOCTYPE with its entities.
 #: Each is atomic: trying all ways to end a hundred comments would take forever.
@@ -38,7 +39,7 @@ _FIRST_TAG = re.compile(
 
 def root_name(head: bytes) -> str | None:
     """The local name of the first element of a document; None if `head` does not reach it."""
-    is_utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_utf16 = head.startswith(_UTF16_MARKS)
     found = _FIRST_TAG.match(head.decode("utf-16" if is_utf16 else "utf-8", "replace"))
     return found[1] if found else None
 
@@ -67,11 +68,12 @@ def parse_xml(
         raise source.error(str(error)) from None
     except expat.ExpatError as error:
         problem = str(error).partition(":")[0]
+        hint = "; save it as UTF-8" if builder.is_not_utf8() else ""
         raise source.error(
-            f"broken XML ({problem})", f"line {error.lineno}, column {error.offset + 1}"
+            f"broken XML ({problem}){hint}", f"line {error.lineno}, column {error.offset + 1}"
         ) from error
     except (LookupError, ValueError) as error:
-        raise source.error(f"broken XML ({error})") from error
+        raise source.error(f"the encoding cannot be read ({error}); save it as UTF-8") from error
 
 
 class _LimitError(Exception):
@@ -103,6 +105,12 @@ class _Builder:
         parser.Parse(self._data, True)
         assert self._root is not None  # expat refuses documents without elements
         return self._root
+
+    def is_not_utf8(self) -> bool:
+        """Whether the text should be UTF-8 by its declaration, or has none, and is not."""
+        if self._encoding not in ("", "utf-8") or self._data.startswith(_UTF16_MARKS):
+            return False
+        return "\ufffd" in self._data.decode("utf-8", "replace")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._n_elements += 1
