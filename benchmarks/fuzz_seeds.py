@@ -148,6 +148,9 @@ def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
         "ink",
         [
             f'<ink xmlns="http://www.w3.org/2003/InkML">{inkml}</ink>'.encode(),
+            b"""<ink><traceFormat><channel name="X" type="integer" units="cm"/><channel name="Y" """
+            b"""units="mm"/></traceFormat><channelProperty channel="X" name="resolution" """
+            b"""value="28.3" units="1/cm"/><trace>10 20, 11 25, 9 30</trace></ink>""",
             b"""<ink><trace>1125 18432,'23'43,"7"-8,3-5,7 -3</trace></ink>""",
             xournal,
             gzip.compress(xournal, mtime=0),

@@ -458,6 +458,17 @@ def test_a_truncated_picture_is_an_error(tmp_path, suffix):
             list(read_drawings(path))
 
 
+def test_a_tiff_of_a_rare_kind_is_not_only_called_damaged(tmp_path):
+    """Two channels of 16 bits, as ImageMagick writes grey pictures with transparency."""
+    path = tmp_path / "cat.tif"
+    Image.new("LA", (9, 9)).save(path)
+    bits = struct.pack("<HHI2H", 258, 3, 2, 8, 8)
+    assert bits in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(bits, struct.pack("<HHI2H", 258, 3, 2, 16, 16)))
+    with pytest.raises(FormatError, match="or one of a rare kind; save it as PNG"):
+        list(read_drawings(path))
+
+
 def test_a_heavy_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "MAX_BYTES", 100)
     with pytest.raises(FormatError, match="bigger than the"):

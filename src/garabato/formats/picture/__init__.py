@@ -135,10 +135,11 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
         except Image.DecompressionBombError:
             raise source.error(_too_many_pixels(MAX_PIXELS)) from None
         except Exception as error:  # decoders raise anything on damaged files
-            text = str(error) or type(error).__name__
             if isinstance(error, UnidentifiedImageError):  # its text has a memory address
-                text = "its header cannot be read"
-            raise source.error(f"a truncated or damaged picture ({text})") from error
+                problem = "a truncated or damaged picture, or one of a rare kind; save it as PNG"
+            else:
+                problem = f"a truncated or damaged picture ({str(error) or type(error).__name__})"
+            raise source.error(problem) from error
 
 
 def _check_decoder(source: Input, kind: str | None) -> None:
