@@ -307,8 +307,8 @@ GalleryName = Annotated[
 ]
 
 
-async def _served(service: CurrentService, gallery: GalleryName = None) -> ServedGallery:
-    return service.gallery(gallery)
+async def _served(request: Request, gallery: GalleryName = None) -> ServedGallery:
+    return (await _service(request)).gallery(gallery)
 
 
 #: Parameter of a route that works on the gallery that the request names.

@@ -25,6 +25,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._trusts_everyone = settings.token is None and settings.is_local
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check_name(self, request: Request) -> None:
@@ -33,7 +34,7 @@ class Access:
         It does if it is bound to loopback and has no token. A website whose name resolves to
         127.0.0.1 (DNS rebinding) must not be able to use it.
         """
-        if self._settings.token is None and self._settings.is_local:
+        if self._trusts_everyone:
             host = _urlsplit(f"//{request.headers.get('host', '')}").hostname
             if not is_loopback(host or ""):
                 raise ProblemError(
