@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 import garabato
 from garabato.service.http import problems, requests
 from garabato.service.http.middleware import Middleware
-from garabato.service.http.parsing import refuse_unknown_parameters
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
 from garabato.service.jobs import startup
@@ -63,7 +62,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
     app.state.service = service
     # A key_id may contain slashes: /v1/drawings/{key_id}/hide comes before /v1/drawings/{key_id}.
     for part in (queries, moderation, drawings, encoder, explore, operations):
-        app.include_router(part.router, dependencies=[Depends(refuse_unknown_parameters)])
+        app.include_router(part.router)
     app.include_router(operations.probes)
     app.include_router(_page_router())
     problems.install(app)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -133,19 +134,24 @@ async def first_drawing(request: Request, upload: Upload, reader: FileReader) ->
         leaving.cancel()
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not have. Raises ProblemError for the first.
+class StrictRoute(APIRoute):
+    """A route that refuses query parameters it does not have, with ProblemError for the first.
 
     An ignored misspelt filter would let everything pass.
     """
-    # Not a plain function: FastAPI would call it in a thread, for every request.
-    if not request.query_params:
-        return
-    known = list(_query_parameters(request.scope["route"].dependant))
-    for name in request.query_params:
-        if name not in known:
-            takes = f"known are: {', '.join(known)}" if known else "this route has none"
-            raise ProblemError.of_field(name[:100], f"unknown parameter; {takes}")
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        respond = super().get_route_handler()
+        known = list(_query_parameters(self.dependant))
+
+        async def respond_if_known(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in known:
+                    takes = f"known are: {', '.join(known)}" if known else "this route has none"
+                    raise ProblemError.of_field(name[:100], f"unknown parameter; {takes}")
+            return await respond(request)
+
+        return respond_if_known
 
 
 def _query_parameters(dependant: Dependant) -> Iterator[str]:

@@ -12,7 +12,7 @@ from garabato.drawing.drawing import media_type_of
 from garabato.errors import InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.service.http.middleware import ORIGINAL_POLICY
-from garabato.service.http.parsing import read_json, to_drawing
+from garabato.service.http.parsing import StrictRoute, read_json, to_drawing
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import (
     Add,
@@ -30,7 +30,7 @@ from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
 from garabato.service.http.serializers import CachedContent, drawing_document, json_response
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
-router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/drawings", tags=["drawings"])
 
 
 @router.post(

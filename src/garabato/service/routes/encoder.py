@@ -8,14 +8,14 @@ from fastapi import APIRouter, Path, Request, Response
 
 from garabato.encoder.few_shot import AddedCategory, check_name
 from garabato.errors import InputError
-from garabato.service.http.parsing import read_json, to_drawing
+from garabato.service.http.parsing import StrictRoute, read_json, to_drawing
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import Name, NewName, Teach, body_of
 from garabato.service.http.responses import TaughtCategory, TaughtList
 from garabato.service.http.serializers import json_response
 from garabato.service.service import CurrentService
 
-router = APIRouter(prefix="/v1/encoder/categories", tags=["encoder"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1/encoder/categories", tags=["encoder"])
 
 
 @router.get("", response_model=TaughtList, responses=problems(*ANY))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
+from garabato.service.http.parsing import StrictRoute
 from garabato.service.http.problems import ANY, ProblemError, problems
 from garabato.service.http.requests import Name
 from garabato.service.http.responses import Categories, CategoryPage, Galleries, Map, Progressing
@@ -13,7 +14,7 @@ from garabato.service.http.serializers import json_response
 from garabato.service.service import CurrentGallery, CurrentService, GalleryName
 from garabato.service.state import READY
 
-router = APIRouter(prefix="/v1", tags=["explore"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["explore"])
 
 
 @router.get("/galleries", response_model=Galleries, responses=problems(*ANY))

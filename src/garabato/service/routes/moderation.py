@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from garabato.gallery import Hidden
-from garabato.service.http.parsing import MAX_VALUES, read_json
+from garabato.service.http.parsing import MAX_VALUES, StrictRoute, read_json
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import Hide, KeyIdInPath, body_of
 from garabato.service.http.responses import HiddenList, ReportedList
@@ -17,7 +17,7 @@ from garabato.service.http.serializers import drawing_document, json_response
 from garabato.service.service import CurrentGallery, CurrentService, ServedGallery
 from garabato.service.state import Reported
 
-router = APIRouter(prefix="/v1", tags=["moderation"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["moderation"])
 _WITH_REASON: dict[str, Any] = {
     "status_code": 204,
     "responses": problems(400, 404, 413, 415, *WRITE),

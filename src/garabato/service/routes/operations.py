@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from garabato.service.http.parsing import StrictRoute
 from garabato.service.http.problems import ANY, problems
 from garabato.service.http.responses import Ready, State
 from garabato.service.http.serializers import json_response
 from garabato.service.service import CurrentService
 
 probes = APIRouter(tags=["operations"])
-router = APIRouter(prefix="/v1", tags=["operations"])
+router = APIRouter(route_class=StrictRoute, prefix="/v1", tags=["operations"])
 
 
 @probes.get("/healthz", response_model=Ready)

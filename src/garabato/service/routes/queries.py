@@ -16,6 +16,7 @@ from garabato.gallery import Hit
 from garabato.gallery.explore import N_NAMED, N_VOTERS, category_votes
 from garabato.service.http.parsing import (
     MAX_VALUES,
+    StrictRoute,
     first_drawing,
     media_type,
     read_form,
@@ -33,7 +34,7 @@ from garabato.service.http.serializers import (
 from garabato.service.jobs.file_reader import FileQuery
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
-router = APIRouter(tags=["queries"])
+router = APIRouter(route_class=StrictRoute, tags=["queries"])
 M = TypeVar("M", Classify, Search)
 _PROBLEMS = problems(400, 413, 415, *ANY)
 #: In place of an upload's drawing while the form's other fields are checked.
