@@ -122,17 +122,11 @@ class DrawingBatch:
             if len(with_bitmap) < len(drawings) or len({b.shape for b in with_bitmap}) > 1:
                 raise DrawingError(_MIXED)
             bitmaps = np.stack(with_bitmap)
-        n_points = [len(d.points) for d in drawings]
         n_strokes = [len(d.stroke_starts) - 1 for d in drawings]
-        first_points = np.cumsum([0, *n_points], dtype=np.int64)
-        starts = [
-            d.stroke_starts[:-1] + first
-            for d, first in zip(drawings, first_points[:-1], strict=True)
-        ]
         empty = np.zeros((0, 2), np.float32)
         return cls(
             points=np.concatenate([d.points for d in drawings]) if drawings else empty,
-            stroke_starts=np.concatenate([*starts, first_points[-1:]]).astype(np.int64),
+            stroke_starts=_joined_starts([(d.stroke_starts, len(d.points)) for d in drawings]),
             drawing_starts=np.cumsum([0, *n_strokes], dtype=np.int64),
             bitmaps=bitmaps,
             **{column: [getattr(d, name) for d in drawings] for name, column in _METADATA.items()},
@@ -282,17 +276,13 @@ class DrawingBatch:
         batches = [b for b in batches if len(b)] or batches[:1]
         if len({b.bitmap_shape for b in batches}) > 1:
             raise DrawingError(_MIXED)
-        n_points = np.cumsum([0] + [len(b.points) for b in batches])
-        n_strokes = np.cumsum([0] + [len(b.stroke_starts) - 1 for b in batches])
-        stroke_starts = [b.stroke_starts[:-1] + n for b, n in zip(batches, n_points, strict=False)]
-        drawing_starts = [
-            b.drawing_starts[:-1] + n for b, n in zip(batches, n_strokes, strict=False)
-        ]
         bitmaps = [b.bitmaps for b in batches if b.bitmaps is not None]
         return DrawingBatch(
             points=np.concatenate([b.points for b in batches]),
-            stroke_starts=np.concatenate([*stroke_starts, n_points[-1:]]).astype(np.int64),
-            drawing_starts=np.concatenate([*drawing_starts, n_strokes[-1:]]).astype(np.int64),
+            stroke_starts=_joined_starts([(b.stroke_starts, len(b.points)) for b in batches]),
+            drawing_starts=_joined_starts(
+                [(b.drawing_starts, len(b.stroke_starts) - 1) for b in batches]
+            ),
             bitmaps=np.concatenate(bitmaps) if bitmaps else None,
             **{
                 name: [value for b in batches for value in getattr(b, name)]
@@ -385,6 +375,13 @@ def content_ids_of_bitmaps(bitmaps: ByteArray) -> list[str]:
     return [
         _PREFIX + _digest(head + zlib.compress(bitmap.tobytes())).hexdigest() for bitmap in bitmaps
     ]
+
+
+def _joined_starts(parts: Sequence[tuple[IntArray, int]]) -> IntArray:
+    """The starts, closed by the end, of rows that follow each other: each part's, and its rows."""
+    firsts = np.cumsum([0, *(n_rows for _, n_rows in parts)], dtype=np.int64)
+    moved = [starts[:-1] + n for (starts, _), n in zip(parts, firsts[:-1], strict=True)]
+    return np.concatenate([*moved, firsts[-1:]]).astype(np.int64)
 
 
 def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
