@@ -30,7 +30,7 @@ from garabato.drawing import MAX_POINTS, Details, Drawing, DrawingBatch
 from garabato.drawing.arrow import described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
-from garabato.formats.ndjson import ALIASES, parse_fields
+from garabato.formats.ndjson import ALIASES, by_alias, parse_fields
 from garabato.formats.stream import (
     MAX_EXPANSION,
     Input,
@@ -124,11 +124,7 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
 def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
     """Field -> the column of the file that holds it."""
     given = {name.lower(): name for name in reversed(schema.names)}
-    found = {
-        field: next(given[name] for name in names if name in given)
-        for field, names in _COLUMNS.items()
-        if any(name in given for name in names)
-    }
+    found = by_alias(given, _COLUMNS)
     if "drawing" not in found:
         raise source.error(
             f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "

@@ -15,9 +15,9 @@ import codecs
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import normalize
 
 import orjson
@@ -28,6 +28,8 @@ from garabato.errors import DrawingError, FormatError
 from garabato.formats._ndjson import BlockParser, OtherLine, scan_block
 from garabato.formats.stream import Input, Reject, Writable
 from garabato.host.kernels import COMPILES
+
+T = TypeVar("T")
 
 #: Longer lines are rejected without parsing; 200,000 points take about 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
@@ -142,6 +144,12 @@ def load_json(text: bytes) -> Any:
             return json.loads(text.decode("utf-8", errors="surrogateescape"))
         except (ValueError, RecursionError):
             raise error from None
+
+
+def by_alias(given: Mapping[str, T], aliases: Mapping[str, Iterable[str]]) -> dict[str, T]:
+    """Key -> what is given under the first of its names that is there."""
+    found = {key: [name for name in names if name in given] for key, names in aliases.items()}
+    return {key: given[names[0]] for key, names in found.items() if names}
 
 
 def read_fields(fields: Any, position: str, source: Input, reject: Reject) -> Iterator[Drawing]:
@@ -298,11 +306,7 @@ class _LineError(Exception):
 
 def _with_googles_keys(document: dict[str, Any]) -> dict[str, Any]:
     given = document if "drawing" in document else {str(k).lower(): v for k, v in document.items()}
-    renamed = {
-        key: given[next(name for name in names if name in given)]
-        for key, names in ALIASES.items()
-        if any(name in given for name in names)
-    }
+    renamed = by_alias(given, ALIASES)
     return renamed if "drawing" in renamed else document
 
 
