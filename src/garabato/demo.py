@@ -130,15 +130,14 @@ class Stages:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from the folder. Raises InputError if one of them has locked it."""
-        lock = FileLock(self.folder / ".stages" / "lock", blocking=False)
         try:
-            acquired = lock.acquire()
+            lock = FileLock(self.folder / ".stages" / "lock", blocking=False).acquire()
         except Timeout:
             raise InputError(
                 f"another demo is running in {self.folder}; wait for it, or choose another folder "
                 "with --out"
             ) from None
-        with acquired:
+        with lock:
             yield
 
     def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:

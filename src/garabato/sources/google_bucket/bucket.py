@@ -137,12 +137,11 @@ def download(
     url = _bucket_url(bucket)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / _LOCK, blocking=False)
         try:
-            lock.acquire()
+            lock = FileLock(out / _LOCK, blocking=False).acquire()
         except Timeout:
             raise InputError(f"another download into {out} is running; wait for it") from None
-    try:
+    with lock:
         record = DownloadRecord(out, bucket=url, kind=format)
         with Web(url, policy=policy or RetryPolicy(), n_connections=_N_CONNECTIONS) as web:
             fetcher = CategoryFetcher(
@@ -155,8 +154,6 @@ def download(
                 progress=progress,
             )
             n_done_before = fetcher.run(names)
-    finally:
-        lock.release()
     entries = {name: record.entry(name) for name in names}
     counts = {name: entry["n_drawings"] for name, entry in entries.items()}
     return Download(
