@@ -322,8 +322,8 @@ def odd(
         return
     for one in shown:
         stdout.print(
-            f"{one.key_id}: labelled {one.category}, as are {one.agreement:.0%} of its neighbours; "
-            f"most are {one.looks_like}"
+            f"{one.key_id}: labelled {one.category}, but most of its neighbours are "
+            f"{one.looks_like} (agreement {one.agreement:.0%})"
         )
     stdout.print(
         f"{uri}: {counted(len(found), 'odd drawing')}{partly_listed(len(shown), len(found), '-n')}"

@@ -96,7 +96,7 @@ def command(
         _list_by_words(uri, k, where, as_json)
         return
     if diverse and per_category is not None:
-        raise click.UsageError("give either --diverse or --by-category")
+        raise click.UsageError("give --diverse or --by-category, not both")
     garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     queries = _queries(query, like, unlike)
     encoder = garabato.load_encoder(model)

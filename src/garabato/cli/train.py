@@ -62,7 +62,7 @@ def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: A
     """
     given = {name: value for name, value in options.items() if value is not None}
     if "epochs" in given and "minutes" in given:
-        raise click.UsageError("give either --epochs or --minutes")
+        raise click.UsageError("give --epochs or --minutes, not both")
     if resume and given:
         name = next(iter(given)).replace("_", "-")
         raise click.UsageError(

@@ -172,8 +172,8 @@ class Teachers:
             missing = [name for name in categories if name not in columns]
             if missing:
                 raise TrainingError(
-                    f"the teacher {path} doesn't know {missing[0]!r} (nor {len(missing) - 1} other "
-                    "categories of the data set); choose one trained on the same categories"
+                    f"the teacher {path} doesn't know {len(missing)} of the data set's categories, "
+                    f"such as {missing[0]!r}; choose one trained on the same categories"
                 )
             if encoder.spec.style != "smooth" and config.augment != AugmentSpec.none():
                 raise TrainingError(

@@ -456,7 +456,8 @@ class _Training:
                 self.notes.append(
                     "the probabilities and the threshold of `unsure` are not calibrated: only "
                     f"{n} drawing{' was' if n == 1 else 's were'} held out, at least "
-                    f"{finish.MIN_TO_CALIBRATE} are needed; raise `validation` or prepare more"
+                    f"{finish.MIN_TO_CALIBRATE} are needed; prepare more drawings, or raise "
+                    "`validation` in a preset"
                 )
             self.log.write(
                 "validation",
