@@ -90,8 +90,26 @@ def test_what_another_process_added_or_removed_meanwhile_stays_so(
     stored = garabato.load_encoder(categories=file).added_categories
     assert [one.name for one in stored] == ["second", "from a shell", "third"]
     shipped_encoder.with_categories({"alone": [spring(5)]}).save_categories(file)
+    assert client.taught() == {"alone": 1}
     client.forget("alone")
     assert client.taught() == {}
+
+
+def test_what_another_process_teaches_is_predicted_at_once(
+    running: Running, shipped_encoder: Encoder, tmp_path: Path
+) -> None:
+    client = garabato.Client(running.url)
+    before = client.classify(spring(9), k=5)
+    file = state_folder(str(tmp_path / "drawings.gallery")) / "categories.json"
+    file.parent.mkdir(exist_ok=True)
+    shipped_encoder.with_categories({"coil": [spring(i) for i in range(3)]}).save_categories(file)
+    taught = client.classify(spring(9), k=5)
+    assert taught[0].category == "coil"
+    assert "coil" in running.get("/v1/categories").json["known"]
+    file.write_bytes(b"{")  # by another program
+    assert client.classify(spring(9), k=5) == taught
+    file.unlink()
+    assert client.classify(spring(9), k=5) == before
 
 
 def test_traced_drawings_are_taught_without_their_order(

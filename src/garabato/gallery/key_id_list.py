@@ -13,7 +13,7 @@ import orjson
 from filelock import FileLock
 
 from garabato.errors import GalleryError, storage_errors
-from garabato.host.atomic import write_bytes
+from garabato.host.atomic import file_stamp, write_bytes
 
 E = TypeVar("E")
 
@@ -106,9 +106,4 @@ class KeyIdList(Generic[E]):
         return older if older and older.exists() and not self._file.exists() else self._file
 
     def _stamp_on_disk(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._current().stat()
-        except FileNotFoundError:
-            return None
-        # A file that is replaced twice in quick succession may get its old time and inode back.
-        return (status.st_mtime_ns, status.st_ino, status.st_size)
+        return file_stamp(self._current())

@@ -94,6 +94,16 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
             os.close(lock)
 
 
+def file_stamp(path: Path) -> tuple[int, int, int] | None:
+    """Differs from the last stamp if the file was replaced since; None if there is no file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    # A file that is replaced twice in quick succession may get its old time and inode back.
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
+
+
 def sync(path: Path) -> None:
     """Flush a file or a folder to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -58,7 +58,7 @@ class Service:
         self._galleries: dict[str, ServedGallery] = {}
         self._taught: TaughtCategories | None = None
         self.batcher = Batcher(
-            lambda: self.encoder,
+            self._newest_encoder,
             self.metrics,
             batch_size=settings.batch_size,
             window_ms=settings.batch_window_ms,
@@ -100,6 +100,7 @@ class Service:
         """The categories that clients taught. Raises ProblemError 503 until they are read."""
         if self._taught is None:
             raise self.progress.stage.to_problem()
+        self._newest_encoder()
         return self._taught
 
     @property
@@ -133,6 +134,12 @@ class Service:
     async def slowly(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run work that takes seconds, in a thread of its own."""
         return await _in_thread(self._slow, work, *arguments)
+
+    def _newest_encoder(self) -> Encoder:
+        """The encoder, with what another service or a command taught meanwhile."""
+        if self._taught is not None and self._taught.refresh():
+            self.set_encoder(self._taught.encoder)
+        return self.encoder
 
     def shut_down(self) -> None:
         """Finish changes under way; drop everything else."""

@@ -13,9 +13,10 @@ from pathlib import Path
 from garabato.drawing import Drawing
 from garabato.encoder import Encoder, lock_categories
 from garabato.encoder.few_shot import AddedCategory, load_categories, save_categories
-from garabato.errors import InputError, storage_errors
+from garabato.errors import GarabatoError, InputError, storage_errors
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.milvus.server import parse_address
+from garabato.host.atomic import file_stamp
 from garabato.host.machine import service_cache
 from garabato.service.http.problems import ProblemError
 
@@ -88,17 +89,36 @@ class TaughtCategories:
     """The categories that clients taught, in a file as `garabato categories add` writes it.
 
     `encoder` is the given encoder with these categories added. Every change reads the file first,
-    so that changes by other processes are kept. Raises EncoderError if the file is damaged or was
-    made with another encoder.
+    so that changes by other processes are kept; `refresh` takes them over. Raises EncoderError if
+    the file is damaged or was made with another encoder.
     """
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
         self._file = folder / "categories.json"
         self._untaught = encoder
+        self._lock = threading.Lock()
+        self._stamp = file_stamp(self._file)
         self._use(self._read())
 
     def __contains__(self, name: str) -> bool:
         return name in self._taught
+
+    def refresh(self) -> bool:
+        """Read the file if another process changed it; returns whether it did.
+
+        If the file is damaged, the categories stay as they were.
+        """
+        with self._lock:
+            stamp = file_stamp(self._file)
+            if stamp == self._stamp:
+                return False
+            self._stamp = stamp
+            try:
+                self._use(self._read())
+            except GarabatoError as error:
+                _log.error("the taught categories stay as they were: %s", error)
+                return False
+            return True
 
     def all(self) -> list[AddedCategory]:
         """The taught categories, in the order they were taught."""
@@ -148,8 +168,11 @@ class TaughtCategories:
         return taught
 
     def _write(self, taught: dict[str, AddedCategory]) -> None:
-        save_categories(self._file, list(taught.values()), fingerprint=self._untaught.fingerprint)
-        self._use(taught)
+        listed = list(taught.values())
+        with self._lock:
+            save_categories(self._file, listed, fingerprint=self._untaught.fingerprint)
+            self._use(taught)
+            self._stamp = file_stamp(self._file)
 
     def _use(self, taught: dict[str, AddedCategory]) -> None:
         self._taught, self.encoder = taught, self._with(taught)
