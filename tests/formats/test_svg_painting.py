@@ -516,6 +516,18 @@ def test_short_ribbons_are_thinned_too(tmp_path):
     assert np.ptp(bar, axis=1) == pytest.approx([255 / 120 * 14, 0], abs=2)
 
 
+@pytest.mark.parametrize(("stroke", "n_strokes"), [("black", 1), ("red", 2)])
+def test_ribbons_may_have_a_stroke_of_their_own_colour(tmp_path, stroke, n_strokes):
+    """As Inkscape's "stroke to path" leaves them where the document sets a stroke."""
+    angles = np.linspace(0, 2 * np.pi, 60)
+    outer, inner = (
+        "M" + "L".join(f"{100 + r * math.cos(a):.2f} {100 + r * math.sin(a):.2f}" for a in angles)
+        for r in (62, 58)
+    )
+    ring = f'<path d="{outer}Z{inner}Z" fill-rule="evenodd" stroke="{stroke}" stroke-width="4"/>'
+    assert len(_read(tmp_path, ring, 'viewBox="0 0 256 256"').strokes) == n_strokes
+
+
 def test_blobs_much_wider_than_the_ribbons_are_shapes(tmp_path):
     """Beside a line 6 wide, a dot 8 wide is a dot; a head 20 wide is a circle."""
     body = (

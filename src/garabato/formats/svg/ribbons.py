@@ -31,7 +31,9 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
     Dabs, short lines as narrow as the ribbons, are thinned too, if enough of the narrow area
     is ribbons.
     """
-    candidates = [i for i, item in enumerate(items) if item.fill and not item.stroke]
+    candidates = [
+        i for i, item in enumerate(items) if item.fill and item.stroke in (None, item.fill)
+    ]
     if not candidates:
         return items
     frame = _frame([items[i] for i in candidates], page)
@@ -117,12 +119,13 @@ def _measure(number: int, item: Item, scale: float, left: float, top: float) -> 
     if area == 0:
         return None
     radius = float(cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3).max())
-    if radius > _JOINT * _MAX_WIDTH_PX / 2 or 2 * area > _MAX_WIDTH_PX * perimeter:
+    around = item.stroke_width * scale / 2 if item.stroke else 0.0
+    if radius + around > _JOINT * _MAX_WIDTH_PX / 2 or 2 * area > _MAX_WIDTH_PX * perimeter:
         return None
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]  # the first one is the ground
     is_long = areas[areas >= _MIN_ELONGATION * radius**2].sum() >= _LONG_SHARE * area
-    return _Ribbon(number, mask, int(low[0]), int(low[1]), area, radius, bool(is_long))
+    return _Ribbon(number, mask, int(low[0]), int(low[1]), area, radius + around, bool(is_long))
 
 
 class _Ribbon(NamedTuple):
@@ -131,7 +134,7 @@ class _Ribbon(NamedTuple):
     left: int
     top: int
     area: int
-    radius: float
+    radius: float  # with its stroke
     is_long: bool  # it has long pieces, beside dots and dashes
 
 
