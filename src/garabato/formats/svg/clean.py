@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from garabato.formats.stream import Input
 from garabato.formats.svg import NAMESPACE
-from garabato.formats.svg.tree import fragment_of
+from garabato.formats.svg.tree import elements_by_id, fragment_of
 from garabato.formats.xml_tree import MAX_DEPTH, parse_xml
 
 #: Elements that a browser may draw after all `<use>` are filled in.
@@ -38,11 +38,7 @@ def clean_svg(content: bytes) -> bytes:
     if root.tag != "svg":
         raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
     _clean(root)
-    by_id: dict[str, Element] = {}
-    for element in root.iter():
-        if element.get("id"):
-            by_id.setdefault(element.attrib["id"], element)  # browsers take the first
-    if _n_drawn(root, by_id, {}, set()) > MAX_DRAWN_ELEMENTS:
+    if _n_drawn(root, elements_by_id(root), {}, set()) > MAX_DRAWN_ELEMENTS:
         raise source.error(f"the document draws more than {MAX_DRAWN_ELEMENTS:,} elements")
     root.attrib = {"xmlns": NAMESPACE, **root.attrib}
     parts: list[str] = []

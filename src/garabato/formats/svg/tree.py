@@ -61,6 +61,11 @@ def fragment_of(address: str) -> str:
     return unquote(urlsplit(address.strip()).fragment)
 
 
+def elements_by_id(root: Element) -> dict[str, Element]:
+    """The elements by id; of several with one id, the first, as in browsers."""
+    return {one.attrib["id"]: one for one in reversed([*root.iter()]) if one.get("id")}
+
+
 class Tree:
     """A document whose elements can be looked up, and how much of its limits is left."""
 
@@ -122,10 +127,7 @@ class Tree:
     def element(self, address: str) -> Element | None:
         """The first element with the id of an address "#id"; None if there is none."""
         if self._by_id is None:
-            self._by_id = {}
-            for element in self.root.iter():
-                if element.get("id"):
-                    self._by_id.setdefault(element.attrib["id"], element)
+            self._by_id = elements_by_id(self.root)
         return self._by_id.get(fragment_of(address))
 
     def inherited_style(self, element: Element) -> Style:
