@@ -20,6 +20,7 @@ SIDE = 400
 WALL = np.array([[100, 180], [300, 180], [300, 340], [100, 340]])
 ROOF = np.array([[80, 180], [200, 60], [320, 180]])
 DOOR = np.array([[170, 240], [230, 240], [230, 340], [170, 340]])
+ZIGZAG = np.array([[60, 300], [140, 100], [200, 260], [330, 80]])
 HOUSE = (WALL, ROOF, DOOR)
 PASTELS = ((255, 249, 219), (255, 214, 214), (231, 220, 205))
 STRONG = ((255, 213, 79), (200, 30, 40), (120, 80, 60))
@@ -153,3 +154,36 @@ def test_an_icon_in_several_colours_on_a_transparent_background_shows_its_shapes
     (drawing,) = read_drawings(path)
     assert drawing.bitmap is not None
     assert shows(drawing.bitmap, truth > 0)
+
+
+def sticker(border_px: int, *, shadow: bool) -> npt.NDArray[np.uint8]:
+    """(H, W, 4): an open zigzag and a dot in black on a white border, on a transparent page."""
+    ink, card = np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    for page, px in ((ink, 6), (card, 6 + 2 * border_px)):
+        cv2.polylines(page, [ZIGZAG * 16], False, 255, px, **SMOOTH)
+        cv2.circle(page, (320, 320), px // 2, 255, -1, cv2.LINE_AA)
+    below = cv2.GaussianBlur(np.roll(card, 8, (0, 1)), (0, 0), 6) * 0.4 if shadow else 0 * ink
+    alpha = card + (1 - card / 255.0) * below
+    white = card * (1 - ink / 255.0) / np.maximum(alpha, 1)
+    return np.dstack([255 * white] * 3 + [alpha]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("border_px", [5, 20])
+def test_a_sticker_shows_the_ink_within_its_white_border(border_px: int, shadow: bool) -> None:
+    picture = sticker(border_px, shadow=shadow)
+    truth = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.polylines(truth, [ZIGZAG], False, 1, 3)
+    cv2.circle(truth, (320, 320), 2, 1, -1)
+    assert shows(find_ink(picture[:, :, :3], picture[:, :, 3]), truth > 0)
+
+
+def test_a_white_shape_with_details_on_a_transparent_page_keeps_its_outline() -> None:
+    """It is no sticker: its edge does not follow its details."""
+    picture = np.zeros((SIDE, SIDE, 4), np.uint8)
+    cv2.circle(picture, (200, 200), 120, (255, 255, 255, 255), -1)
+    for x in (160, 240):
+        cv2.circle(picture, (x, 170), 8, (0, 0, 0, 255), -1)
+    found = find_ink(picture[:, :, :3], picture[:, :, 3])
+    assert found is not None
+    assert found.shape == (241, 241)

@@ -22,6 +22,7 @@ from garabato.formats.picture.pixels import (
     cropped,
     difference,
     edges,
+    eroded,
     inked_part,
     levels_of,
     pen_px,
@@ -58,6 +59,10 @@ _CARD = 0.88
 #: Colours that differ by less from white, in each channel, are taken for white.
 _NEARLY_WHITE = 24
 _WHITE = np.full(3, 255, np.int16)
+#: The border of a sticker varies in width by at most this factor, and as many px for its edges. It
+#: is at least the last number of px wide. It is opaque: it has more alpha than this.
+_BORDER, _BORDER_EDGES_PX, _MIN_BORDER_PX = 1.25, 3, 3
+_OPAQUE = 240
 
 
 def filled_shapes(
@@ -87,6 +92,21 @@ def shapes_on_nothing(colours: ByteArray, alpha: ByteArray) -> ByteArray | None:
     background = np.full(3, 0.0 if is_white.sum() > 0.5 * is_seen.sum() else 1.0, np.float32)
     picture = Picture(colours, alpha, background)
     return filled_shapes(picture, picture.reduced(PAGE_PX), background)
+
+
+def has_white_border(colours: ByteArray, alpha: ByteArray) -> bool:
+    """Whether a picture is cut out along its ink, with a white border of even width: a sticker."""
+    step = max(1, max(alpha.shape) // PAGE_PX)
+    is_opaque = np.pad(alpha[::step, ::step] > _OPAQUE, 1)  # no shadow
+    away = np.pad(difference(colours[::step, ::step], _WHITE), 1)
+    is_inside = eroded(is_opaque, _MIN_BORDER_PX)
+    is_ink = is_inside & (away >= _NEARLY_WHITE)
+    rim = is_opaque & ~eroded(is_opaque, 1)
+    if not is_ink.any() or (away[is_opaque & ~is_inside] < _NEARLY_WHITE).mean() < _ALONG_EDGE:
+        return False
+    widths = cv2.distanceTransform((~is_ink).astype(np.uint8), cv2.DIST_L2, 5)[rim]
+    narrow, wide = np.quantile(widths, (0.05, 0.95))
+    return bool(wide <= _BORDER * narrow + _BORDER_EDGES_PX)
 
 
 def _with_edges_of_fills(picture: Image, background: npt.NDArray[np.float32]) -> Image | None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.fills import filled_shapes, shapes_on_nothing
+from garabato.formats.picture.fills import filled_shapes, has_white_border, shapes_on_nothing
 from garabato.formats.picture.frame import LUMA, filled_outside, grain_of, page_in_frame
 from garabato.formats.picture.pixels import (
     INK_PX,
@@ -85,11 +85,15 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
 
     `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None if nothing stands out from the background.
     """
+    background = None
     if alpha is not None:
-        shapes = shapes_on_nothing(colours, alpha)
-        if shapes is not None:
-            return shapes
-    picture = Picture(colours, alpha)
+        if has_white_border(colours, alpha):
+            background = np.ones(3, np.float32)
+        else:
+            shapes = shapes_on_nothing(colours, alpha)
+            if shapes is not None:
+                return shapes
+    picture = Picture(colours, alpha, background)
     page = picture.reduced(PAGE_PX)
     inside = page_in_frame(page)
     if inside is not None:
