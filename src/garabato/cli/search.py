@@ -73,13 +73,13 @@ def command(
     by key_id.
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
-    make one query, for drawings similar to QUERY and --like but not to --unlike. These
-    drawings are left out of the hits, by key_id.
+    make one query, for drawings similar to QUERY and --like but not to --unlike. Drawings with the
+    key_id of one of these are left out of the hits.
 
-    If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
-    whose title or tags name what the query probably shows move up, and the gallery's vote is
-    printed above the hits: the 20 best hits vote for their category, better ones with more weight.
-    It is marked "unsure" if its best category has less than half of the votes.
+    If the encoder knows the categories of fewer than half of the gallery's drawings, drawings whose
+    title or tags name what the query probably shows move up. The gallery's vote is printed above
+    the hits: the 20 best hits vote for their category, better ones with more weight. The vote is
+    marked "unsure" if its best category has less than half of the votes.
 
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
