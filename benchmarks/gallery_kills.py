@@ -266,9 +266,12 @@ def run(context: harness.Context) -> list[harness.Row]:
     n_kills, n_amid = sum(tally.kills.values()), sum(tally.amid.values())
     return [
         harness.Row("kill -9 during a change", "kills", [n_kills], target=200, at_least=True),
-        harness.Row("of them before it was acknowledged", "kills", [n_amid], note=amid),
+        harness.Row("of these, before the change was acknowledged", "kills", [n_amid], note=amid),
         harness.Row(
-            "of these, the change was there whole", "kills", [tally.kept], note="else not at all"
+            "of those, with the complete change on disk",
+            "kills",
+            [tally.kept],
+            note="the others have none of it",
         ),
         harness.Row(
             "galleries that would not open, lost what was acknowledged, held a half-written row, "

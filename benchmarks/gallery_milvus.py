@@ -77,7 +77,7 @@ def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[har
     harness.say("searching")
     times_ms, found = timed_searches(gallery, truth.queries, [None] * len(truth.queries))
     yield harness.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
-    yield harness.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])
+    yield harness.Row("a search, 99th percentile", "ms", [float(np.quantile(times_ms, 0.99))])
     yield harness.Row("recall@10", "", [truth.recall(found)])
 
 

@@ -169,9 +169,11 @@ def run(context: harness.Context) -> list[harness.Row]:
         harness.Row("errors", "errors", [len(errors)], target=0),
         harness.Row("stale results", "results", [sum(s.n_stale for s in readers)], target=0),
         harness.Row("torn results", "results", [sum(s.n_torn for s in readers)], target=0),
-        harness.Row("a search meanwhile, median", "ms", [float(np.median(times_ms))]),
-        harness.Row("a search meanwhile, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))]),
-        harness.Row("a write meanwhile", "ms", [float(np.median(wrote.times_ms))]),
+        harness.Row("search during the writes, median", "ms", [float(np.median(times_ms))]),
+        harness.Row(
+            "search during the writes, 99th percentile", "ms", [float(np.quantile(times_ms, 0.99))]
+        ),
+        harness.Row("write during the searches, median", "ms", [float(np.median(wrote.times_ms))]),
     ]
 
 

@@ -200,7 +200,7 @@ def _filters(
     for name, _, kept in cases:
         p99 = float(np.quantile(times[name], 0.99))
         rows.append(harness.Row(f"a search, {name}, median", "ms", times[name]))
-        rows.append(harness.Row(f"a search, {name}, 99 of 100", "ms", [p99]))
+        rows.append(harness.Row(f"a search, {name}, 99th percentile", "ms", [p99]))
         if kept is not None:
             ratio = float(np.median(times[name])) / unfiltered
             rows.append(harness.Row(f"{name}: times the unfiltered", "times", [ratio], 2))

@@ -235,7 +235,7 @@ def cluster_table(million: Result, milvus: Result | None) -> str:
 def _timed(milvus: Measured, n_segments: float) -> list[tuple[str, str, str]]:
     """Rows on time, by `gallery_milvus.py`: one process fills a server on the same machine."""
     rate, index_s = milvus["bulk add with ready embeddings"], milvus["compact"]
-    p50, p99 = milvus["a search, k = 10, median"], milvus["a search, 99 of 100"]
+    p50, p99 = milvus["a search, k = 10, median"], milvus["a search, 99th percentile"]
     per_core = milvus.n / index_s / milvus.cores
     return [
         (

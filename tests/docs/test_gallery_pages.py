@@ -88,7 +88,7 @@ def test_the_cluster_is_computed_from_a_milvus_server(tmp_path):
         "bulk add with ready embeddings": 5_000,
         "compact": 50,
         "a search, k = 10, median": 4,
-        "a search, 99 of 100": 9,
+        "a search, 99th percentile": 9,
         "recall@10": 0.99,
     }
     million = result("gallery_search_1000000", MEASURED)
