@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
@@ -29,14 +28,6 @@ _MAX_NESTED = 200_000
 #: Values in a JSON body that needs no token, beside a drawing's coordinates. While they are parsed,
 #: all other requests wait, in a thread, too: 8 MiB of them take a second.
 MAX_VALUES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An uploaded file. `is_picture`: its media type is a picture's. Its name is ignored."""
-
-    content: bytes
-    is_picture: bool = False
 
 
 async def read_json(
@@ -69,8 +60,9 @@ async def read_json(
     return model.model_validate_json(body)
 
 
-async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
-    """The field `file` of a multipart body, and its other fields. Raises ProblemError."""
+async def read_form(request: Request) -> tuple[bytes, bool, dict[str, str]]:
+    """The field `file` of a multipart body, whether its media type is a picture's, and the other
+    fields. Raises ProblemError."""
     try:
         form = await request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**16)
     except HTTPException as error:
@@ -87,7 +79,7 @@ async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         kind = (file.content_type or "").lower()
         is_picture = kind.startswith("image/") and not kind.startswith("image/svg")
-        return Upload(content, is_picture), fields
+        return content, is_picture, fields
     finally:
         await form.close()
 
@@ -111,12 +103,14 @@ def to_drawing(
         raise ProblemError.of_field(field, str(error)) from None
 
 
-async def first_drawing(request: Request, upload: Upload, reader: FileReader) -> FileQuery:
-    """The first drawing of the file that `request` uploaded.
+async def first_drawing(
+    request: Request, content: bytes, reader: FileReader, *, is_picture: bool
+) -> FileQuery:
+    """The first drawing of the file that `request` uploaded; `is_picture`, as it said.
 
     Raises ProblemError, and ClientDisconnect if the client goes away first.
     """
-    reading = asyncio.ensure_future(reader.first_drawing(upload.content))
+    reading = asyncio.ensure_future(reader.first_drawing(content))
     leaving = asyncio.ensure_future(request.receive())  # the body has been read
     try:
         await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -124,7 +118,7 @@ async def first_drawing(request: Request, upload: Upload, reader: FileReader) ->
             raise ClientDisconnect
         return await reading
     except ProblemError as problem:
-        if upload.is_picture and "JSON" in problem.detail:  # taken for text of no known format
+        if is_picture and "JSON" in problem.detail:  # taken for text of no known format
             raise ProblemError.of_field(
                 "file", "not a picture garabato can read; save it as PNG, JPEG or WebP", 415
             ) from None

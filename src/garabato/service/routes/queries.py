@@ -120,7 +120,7 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
     if media_type(request) != "multipart/form-data":
         max_values = MAX_VALUES + 2 * service.settings.max_points
         return await read_json(request, model, max_values=max_values), None
-    upload, fields = await read_form(request)
+    content, is_picture, fields = await read_form(request)
     values: dict[str, Any] = {}
     for name, text in fields.items():
         try:
@@ -134,7 +134,7 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
     if "traced" in values:
         raise ProblemError.of_field("traced", "leave it out: it is known from the file")
     body = model.model_validate({"drawing": _ANY_STROKES, **values})
-    return body, await first_drawing(request, upload, service.files)
+    return body, await first_drawing(request, content, service.files, is_picture=is_picture)
 
 
 def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
