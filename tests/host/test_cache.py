@@ -70,9 +70,11 @@ def test_a_link_in_the_temporary_folder_is_not_followed(monkeypatch, tmp_path):
         cache_folder()
 
 
-SIMPLIFY = (
-    "import garabato; print(garabato.Drawing([[[0, 5, 10], [0, 5, 10]]]).simplified().to_lists())"
-)
+SIMPLIFY = """
+import garabato
+there_and_back = [0, 10] * 300  # too long for Python
+print(garabato.Drawing([[there_and_back, there_and_back]]).simplified().to_lists())
+"""
 
 
 @pytest.mark.parametrize("has_temporary_folder", [True, False])
