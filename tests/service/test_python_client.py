@@ -161,6 +161,8 @@ def test_what_is_not_a_drawing_is_named_before_a_request() -> None:
         client.add(None)  # type: ignore[arg-type]
     with pytest.raises(garabato.InputError, match="a tag must be text, not 5"):
         client.add(sketch("star", 0), tags=[5])  # type: ignore[list-item]
+    with pytest.raises(garabato.InputError, match="a tag must be text, not None"):
+        client.add(sketch("star", 0), tags=None)  # type: ignore[arg-type]
 
 
 def test_key_ids_may_be_paths_of_files(client: garabato.Client) -> None:

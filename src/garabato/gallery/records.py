@@ -407,7 +407,8 @@ def as_key_ids(key_ids: Iterable[str]) -> list[str]:
 
 def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Tags as a tuple; a string is one tag. Raises InputError for tags that are not text."""
-    given = (tags,) if isinstance(tags, str) else tuple(tags)
+    is_one = isinstance(tags, str) or not isinstance(tags, Iterable)
+    given: tuple[Any, ...] = (tags,) if is_one else tuple(tags)
     for tag in given:
         if not isinstance(tag, str):
             raise InputError(f"a tag must be text, not {tag!r}")
