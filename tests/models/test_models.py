@@ -26,6 +26,12 @@ def test_every_model_gives_finite_logits_and_embeddings_of_its_shape(model):
     assert torch.isfinite(embeddings).all()
 
 
+def test_logits_have_more_digits_than_bfloat16(model):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits, _ = model.eval()(torch.rand(3, 1, 32, 32))
+    assert not torch.equal(logits.float(), logits.bfloat16().float())
+
+
 def test_every_parameter_of_every_model_gets_a_gradient(model):
     logits, _ = model(torch.rand(8, 1, 32, 32))
     torch.nn.functional.cross_entropy(logits, torch.arange(8) % 7).backward()

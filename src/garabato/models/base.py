@@ -103,7 +103,14 @@ class Model(nn.Module):
 
     def _features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.forward_features(images)
-        return features, self.add_branches(images, self.forward_head(features))
+        device = images.device.type
+        if torch.is_autocast_enabled(device) and not self.training:
+            # In float32: bfloat16 has too few digits to tell apart the best categories.
+            with torch.autocast(device, enabled=False):
+                logits = self.forward_head(features.float())
+        else:
+            logits = self.forward_head(features)
+        return features, self.add_branches(images, logits)
 
 
 class Convolution(nn.Conv2d):
