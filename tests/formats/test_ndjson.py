@@ -77,6 +77,7 @@ def test_the_scanner_understands_lines_as_google_writes_them() -> None:
         '{"drawing":[[[1],[2]]],"key_id":17}',
         '{"drawing":[[[1],[2]]],"extra":{"a":[1]}}',
         '{"drawing":[[[1.5, 2],[2, 3]]]}',
+        '{"drawing":[[[1.0, 2],[2, 3]]]}',
         '{"drawing":[[[-1],[2]]]}',
         '{"drawing":[[[16777216],[2]]]}',
         '{"drawing":[[[1,2],[2,3],[0,10]]]}',
@@ -92,6 +93,15 @@ def test_valid_lines_beyond_the_scanner_go_to_the_plain_parser(line: str) -> Non
     assert len(batch) == 3
     assert report["n_unreadable"] == 0
     _assert_both_read_the_same(data)
+
+
+def test_whole_numbers_written_as_floats_are_not_raw_coordinates() -> None:
+    whole = b'{"drawing":[[[0, 100, 200, 255],[0, 1, 1, 0]]]}\n'
+    as_floats = b'{"drawing":[[[0.0, 100.0, 200.0, 255.0],[0.0, 1.0, 1.0, 0.0]]]}\n'
+    raw = b'{"drawing":[[[0.5, 100.5, 200.5, 255.5],[0, 1, 1, 0]]]}\n'
+    first, second, third = _read(whole + as_floats + raw, compiled=False)[0]
+    assert first.to_lists() == second.to_lists() == [[[0, 100, 200, 255], [0, 1, 1, 0]]]
+    assert len(third.to_lists()[0][0]) == 2  # simplified
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,7 @@ def _values(given: dict[str, Any]) -> list[Any] | None:
 
 
 def _check_strokes(strokes: Any) -> bool:
-    """Check the strokes; returns whether they are raw: with times, or with float coordinates."""
+    """Check the strokes; returns whether they are raw: with times, or coordinates like 1.5."""
     if not isinstance(strokes, list):
         raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
     is_raw = False
@@ -371,7 +371,7 @@ def _check_strokes(strokes: Any) -> bool:
             raise _LineError("the stroke has coordinates that are not numbers", number)
         if len(xs) != len(ys):
             raise _LineError("the stroke has unequal numbers of xs and ys", number)
-        is_raw = is_raw or len(stroke) > 2 or float in kinds
+        is_raw = is_raw or len(stroke) > 2 or (float in kinds and any(v % 1 for v in xs + ys))
     return is_raw
 
 
