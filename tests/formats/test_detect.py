@@ -71,6 +71,7 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         (bytes((0, 0, 2, *[0] * 9, 9, 0, 9, 0, 24, 32)) + bytes(99), "a TGA picture"),
         (b"\x8aMNG\r\n\x1a\n" + bytes(99), "an MNG animation; save a frame of it as PNG"),
         (b"\x8bJNG\r\n\x1a\n" + bytes(99), "a JNG picture; save it as PNG"),
+        (b"\n\x05\x01\x08" + bytes(124), "a PCX picture; save it as PNG"),
         ("#define cat_width 16\n#define cat_height 16\n", "an XBM picture; save it as PNG"),
         ('/* XPM */\nstatic char *cat[] = {\n"16 16 2 1",\n', "an XPM picture"),
         (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "a JPEG 2000 picture"),

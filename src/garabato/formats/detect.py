@@ -68,6 +68,7 @@ _SIGNATURES = (
     (b"P7\n", f"a PAM picture{_AS_PICTURE}"),
     (b"\x8aMNG\r\n", "an MNG animation; save a frame of it as PNG"),
     (b"\x8bJNG\r\n", f"a JNG picture{_AS_PICTURE}"),
+    (b"\n\x05\x01\x08", f"a PCX picture{_AS_PICTURE}"),
     (b"\xff\x0a", f"a JPEG XL picture{_AS_PICTURE}"),
     (b"\x1aE\xdf\xa3", "a video; save a frame of it as PNG"),
     (b"\x80\x02", "a Python pickle, which is not read; save the drawings as ndjson"),
