@@ -12,6 +12,7 @@ from garabato.errors import GalleryError, InputError
 from garabato.export.web import WebGallery
 from garabato.formats import read_drawings
 from garabato.gallery import Hidden, open_gallery
+from garabato.gallery.filters import Filter
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.ingest import copy_gallery
 
@@ -51,6 +52,17 @@ def test_processes_that_hide_at_the_same_time_lose_nothing(tmp_path):
     for process in hiding:
         process.join()
     assert hidden_list(file).all().keys() == {f"{prefix}{n}" for prefix in "ab" for n in range(30)}
+
+
+def test_deleting_again_completes_a_delete_that_was_killed(tmp_path, encoder, drawings):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add(drawings[:3])
+    key_id = drawings[0].key_id
+    gallery.hide([key_id])
+    gallery._delete([Filter(key_ids=(key_id,))])  # killed here: the list still has it
+    assert gallery.delete([key_id]) == 0
+    gallery.add(drawings[:1])
+    assert len(gallery) == 3
 
 
 def test_many_hidden_drawings_do_not_take_a_page_each(tmp_path, encoder, drawings, monkeypatch):

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from os import PathLike
 from typing import Any, overload
 from unicodedata import normalize
@@ -207,17 +207,20 @@ class Gallery(ABC):
         if (key_ids is None) == (where is None):
             raise InputError("delete takes either key_ids or where")
         if key_ids is not None:
-            conditions = [Filter(key_ids=tuple(part)) for part in _parts(as_key_ids(key_ids))]
+            given = as_key_ids(key_ids)
+            conditions = [Filter(key_ids=tuple(part)) for part in _parts(given)]
+            # also if they are gone, because a process was killed between its delete and this list
+            hidden = set(self._hidden.all()) & set(given)
         else:
             conditions = [parse_where(where)]
             if conditions[0].is_empty:
                 raise InputError("an empty filter would delete everything; name what to delete")
-        hidden = {
-            key_id
-            for part in chain.from_iterable(map(self._hidden_parts, conditions))
-            for rows in self._scan(part, ("key_id",))
-            for key_id in rows["key_id"].to_pylist()
-        }
+            hidden = {
+                key_id
+                for part in self._hidden_parts(conditions[0])
+                for rows in self._scan(part, ("key_id",))
+                for key_id in rows["key_id"].to_pylist()
+            }
         n_deleted = self._delete(conditions)
         if hidden:
             self._hidden.remove(hidden)
