@@ -163,6 +163,8 @@ def compact(uri: str, as_json: bool) -> None:
     sizes = "compacted"
     if before is not None and after is not None:
         sizes = f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after"
+        if after > before:
+            sizes += "; compact it again in ten minutes to remove the files that were merged"
     document = {"gallery": uri, "bytes_before": before, "bytes_after": after}
     print_result(document, f"{uri}: {sizes}", as_json=as_json)
 

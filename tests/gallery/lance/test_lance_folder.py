@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from garabato.gallery.lance import folder
-from garabato.gallery.lance.folder import TABLE, writing
+from garabato.gallery.lance.folder import TABLE, lance_errors, writing
 
 
 def test_a_change_flushes_the_files_of_the_table_and_waits_for_no_others(tmp_path, monkeypatch):
@@ -16,3 +18,9 @@ def test_a_change_flushes_the_files_of_the_table_and_waits_for_no_others(tmp_pat
         (data / "new").write_bytes(b"2")
         (tmp_path / ".hidden.json.tmp").write_bytes(b"[]")  # another thread's, renamed soon
     assert synced == [data / "new", data]
+
+
+@pytest.mark.parametrize("fault", [MemoryError, AttributeError])
+def test_too_little_memory_and_faults_of_the_code_are_not_called_damage(fault, tmp_path):
+    with pytest.raises(fault), lance_errors(str(tmp_path)):
+        raise fault

@@ -70,10 +70,11 @@ def is_gallery(folder: Path) -> bool:
 @contextmanager
 def lance_errors(folder: str) -> Iterator[None]:
     """Turn Lance's errors and panics into GalleryError, errors of the disk into StorageError, and
-    errors of invalid text (half a surrogate pair) into InputError."""
+    errors of invalid text (half a surrogate pair) into InputError. Too little memory and faults of
+    the code are left as they are."""
     try:
         yield
-    except (GarabatoError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (GarabatoError, MemoryError, NameError, AttributeError):
         raise
     except UnicodeEncodeError as error:
         raise InputError(f"{error.object[:80]!r} is not valid text: {error.reason}") from None
