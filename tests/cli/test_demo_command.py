@@ -94,6 +94,7 @@ def test_a_demo_on_drawings_of_the_bucket_fetches_them_first(
             bucket.add(f"/full/simplified/{name}.ndjson", simplified_file(drawings))
         bucket.add("/full/simplified/cat.ndjson", b"{}")
         monkeypatch.setenv("GARABATO_BUCKET", bucket.url)
+        monkeypatch.delenv("GARABATO_SOURCE", raising=False)
         monkeypatch.chdir(tmp_path)
         small = ["--categories", "2", "--minutes", "0.02"]
         result = CliRunner().invoke(main, ["demo", "--out", "demo", *small])
