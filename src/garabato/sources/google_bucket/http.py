@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.request import getproxies, proxy_bypass
 
-import google_crc32c
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -380,6 +379,8 @@ def _difference_from(part: Path, file: RemoteFile) -> str:
     if file.md5 is not None:
         name, said, checksum = "MD5", file.md5, hashlib.md5(usedforsecurity=False)
     elif file.crc32c is not None:
+        import google_crc32c
+
         name, said = "CRC32C", file.crc32c
         checksum = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
     else:
