@@ -16,6 +16,10 @@ of their categories, as often as they would come up in a data set with both, but
 category is seen more often than before. Bitmaps that look like a drawing of the validation or test
 part are left out.
 
+`--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them, or
+a geometric shape of the data set turned by any angle. The teacher knows neither, so their targets
+are the labels alone.
+
 The learning rate falls by the clock, and `--resume` goes on after an interruption.
 """
 
@@ -24,7 +28,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,7 +40,7 @@ from ship_encoder import rebuilt
 from torch import Tensor
 
 from garabato.dataset import Dataset
-from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.host.atomic import replacing
 from garabato.models import Model, as_input
@@ -99,6 +103,17 @@ SAVE_EVERY_S = 120
 SAME = 0.9
 #: Largest share of a category's drawings that are bitmaps.
 MAX_BITMAPS = 0.5
+#: Share of a batch that are icons and turned shapes.
+ICON_SHARE = 1 / 9
+#: Shapes whose name does not depend on how they stand, and the largest angle they are turned by.
+TURNED_DEGREES = {
+    "triangle": 180,
+    "hexagon": 180,
+    "octagon": 180,
+    "star": 180,
+    "circle": 180,
+    "square": 20,
+}
 
 
 def main() -> None:
@@ -112,6 +127,7 @@ def main() -> None:
     parser.add_argument(
         "--bitmaps", action="append", help="folder of Google's numpy bitmaps, or 'starter'"
     )
+    parser.add_argument("--icons", type=Path, help="data set of icons")
     parser.add_argument("--start", default="shipped", help="the encoder to train further")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
@@ -135,6 +151,9 @@ def main() -> None:
     if arguments.bitmaps is not None:
         kept_out = [held_out, (dataset.split("test"), dataset.labels("test"))]
         bitmaps = read_bitmaps(arguments.bitmaps, encoder, kept_out)
+    icons = None
+    if arguments.icons is not None:
+        icons = icons_and_shapes(Dataset.open(arguments.icons), strokes, dataset.categories)
     torch.manual_seed(arguments.seed)
     teacher = Teacher(copy.deepcopy(encoder.as_pytorch().model), encoder.temperature)
     if arguments.part == "strokes":
@@ -152,7 +171,7 @@ def main() -> None:
     if arguments.part == "strokes":
         model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
     part = PARTS[arguments.part]
-    batches = MixedBatches(strokes, bitmaps, teacher, encoder.spec, part, arguments.seed)
+    batches = MixedBatches(strokes, bitmaps, icons, teacher, encoder.spec, part, arguments.seed)
     seconds = 60 * arguments.minutes
     train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
     encoder.save(arguments.out / FILE_NAME)
@@ -212,6 +231,29 @@ def read_bitmaps(
     return Drawings(DrawingBatch.concatenate(batches), np.concatenate(labels))
 
 
+def icons_and_shapes(icons: Dataset, drawings: Drawings, categories: Sequence[str]) -> Drawings:
+    """The icons, and the drawings of geometric shapes, each turned once by a random angle."""
+    to_label = np.array([categories.index(category) for category in icons.categories])
+    batches = [with_strokes(icons.split("train"))]
+    labels = [to_label[icons.labels("train")]]
+    random = np.random.default_rng(0)
+    for category, degrees in TURNED_DEGREES.items():
+        label = categories.index(category)
+        shapes = drawings.strokes.take(np.flatnonzero(drawings.labels == label))
+        batches.append(
+            DrawingBatch.from_drawings([_turned(shape, random, degrees) for shape in shapes])
+        )
+        labels.append(np.full(len(shapes), label))
+    return Drawings(DrawingBatch.concatenate(batches), np.concatenate(labels))
+
+
+def _turned(drawing: Drawing, random: np.random.Generator, degrees: float) -> Drawing:
+    angle = np.radians(random.uniform(-degrees, degrees))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (drawing.points @ turn).astype(np.float32)
+    return Drawing.from_points(points, drawing.stroke_starts)
+
+
 def _blurred(drawings: DrawingBatch) -> FloatArray:
     """Small blurred images of length 1, (N, S * S) float32, to find the same drawings."""
     images = render_batch(with_strokes(drawings), RenderSpec(28)).astype(np.float32)
@@ -227,6 +269,7 @@ class MixedBatches:
 
     drawings: Drawings
     bitmaps: Drawings | None
+    icons: Drawings | None
     teacher: Teacher
     spec: RenderSpec
     part: Part
@@ -257,7 +300,18 @@ class MixedBatches:
                 images[replaced] = render_augmented(
                     traced, self.spec, self.part.augment, keys[replaced]
                 )
-        return Batch(images, labels, self.teacher.probabilities(images))
+        probabilities = self.teacher.probabilities(images)
+        if self.icons is not None:
+            # The square root keeps rare icons from being seen far too often, or hardly ever.
+            weights = np.bincount(self.icons.labels)[self.icons.labels] ** -0.5
+            n_icons = round(ICON_SHARE * len(rows))
+            chosen = random.choice(len(weights), n_icons, p=weights / weights.sum())
+            images[:n_icons] = render_augmented(
+                self.icons.strokes.take(chosen), self.spec, self.part.augment, keys[:n_icons]
+            )
+            labels[:n_icons] = self.icons.labels[chosen]
+            probabilities[:n_icons] = np.eye(probabilities.shape[1])[labels[:n_icons]]
+        return Batch(images, labels, probabilities)
 
 
 def train(
