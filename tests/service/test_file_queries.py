@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -192,22 +193,34 @@ def test_a_process_that_ends_before_it_is_ready_is_not_kept(reader: FileReader) 
     assert after != before
 
 
-def test_files_are_read_without_the_compiler(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    reader = FileReader(LIMITS)
+def test_files_are_read_without_the_compiler(tmp_path: Path) -> None:
+    """In a process of its own: the reader replaces one that grew before its libraries are seen."""
+    program = """
+import sys
+from pathlib import Path
+from garabato.service.jobs.file_process import Limits, first_drawing
+
+for path in sys.argv[1:]:
+    first_drawing(Path(path).read_bytes(), Limits(64_000_000, 10, 100))
+print(Path("/proc/self/maps").read_text())
+"""
     long_svg = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1L9 9V1%s"/></svg>' % (
         b" " * 100_000
     )
-    answers = read(reader, png(600), (LINE + b"\n") * 3_000, long_svg)
-    (process,) = processes()
-    libraries = Path(f"/proc/{process}/maps").read_text()
-    reader.stop()
-    assert all(isinstance(answer, FileQuery) for answer in answers), answers
+    files, cache = [tmp_path / name for name in "abc"], tmp_path / "cache"
+    for file, content in zip(files, (png(600), (LINE + b"\n") * 3_000, long_svg), strict=True):
+        file.write_bytes(content)
+    cache.mkdir()
+    libraries = subprocess.run(
+        [sys.executable, "-c", program, *files],
+        env=os.environ | file_reader._ENVIRONMENT | {"NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert "cv2" in libraries
     assert "llvmlite" not in libraries
-    assert list(tmp_path.iterdir()) == []
+    assert list(cache.iterdir()) == []
 
 
 def test_if_no_process_starts_the_client_is_asked_to_retry() -> None:
