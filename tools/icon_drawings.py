@@ -8,15 +8,22 @@ The icons come from all sets of the npm package @iconify/json whose licence allo
 with attribution. Left out are the sets that `benchmarks/icons.py` measures, and sets of brands. An
 icon belongs to a category if its name, without endings such as "outline", is the category's name,
 one of `tools/icon_names.json` (mostly names of emoji), or one of `benchmarks/icon_names.json`.
+
+With `--further FOLDER`, icons of other names are written there, 16 of each name that at least ten
+sets have:
+
+    garabato prepare --source runs/further_svg --out runs/further --categories all --train 16 \
+        --test 0 --allow-short
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +47,10 @@ LEFT_OUT = {
 }  # fmt: skip
 #: Icons of these names rarely show the category: a "table" is a spreadsheet, a "mouse" a device.
 MISLEADING = {"cooler", "face", "line", "marker", "mouse", "radio", "table", "token"}
+#: Sets that have an icon of a name, for it to become a further category.
+MIN_SETS = 10
+#: Icons of a further category, chosen at random.
+MAX_FURTHER = 16
 _ENDING = re.compile(
     r"-(alt|bold|broken|bulk|color|cyber|dark|detailed|duotone|emoji|fill|filled|flat|flex|icon"
     r"|light|line|linear|lines|o|outline|outlined|plump|regular|remix|round|rounded|sharp|solid"
@@ -55,11 +66,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
+    parser.add_argument("--further", type=Path, metavar="FOLDER", help="for icons of other names")
     arguments = parser.parse_args()
     categories = categories_by_name(load_encoder().network_categories)
+    known: dict[str, dict[str, str]] = defaultdict(dict)
+    further: dict[str, dict[str, str]] = defaultdict(dict)
+    seen: set[tuple[bool, str]] = set()
+    for set_name, icon, svg in icons_of_sets():
+        name = without_endings(icon)
+        category = categories.get(icon) or categories.get(name)
+        if (category is None, svg) in seen:
+            continue
+        seen.add((category is None, svg))
+        files = further[name] if category is None else known[category]
+        files[f"{set_name}--{icon}.svg"] = svg
+    write(arguments.out, known)
+    if arguments.further is not None:
+        choice = random.Random(0)
+        common = {
+            name: dict(choice.sample(list(files.items()), min(MAX_FURTHER, len(files))))
+            for name, files in further.items()
+            if len({file.split("--")[0] for file in files}) >= MIN_SETS
+        }
+        write(arguments.further, common)
+
+
+def icons_of_sets() -> Iterator[tuple[str, str, str]]:
+    """The set, the name and the SVG of each icon."""
     archive = fetch_package(PACKAGE, INTEGRITY, what="the collection of icon sets")
-    written: set[str] = set()
-    n_icons: Counter[str] = Counter()
     with open_package(archive, PACKAGE) as files:
         sets = json.loads(read_member(files, "collections.json"))
         for name, about in sorted(sets.items()):
@@ -67,15 +101,18 @@ def main() -> None:
                 continue
             icons = json.loads(read_member(files, f"json/{name}.json"))
             for icon, shapes in icons["icons"].items():
-                category = categories.get(icon) or categories.get(without_endings(icon))
-                if category is None or shapes.get("hidden") or shapes["body"] in written:
-                    continue
-                written.add(shapes["body"])
-                n_icons[category] += 1
-                file = arguments.out / category / f"{name}--{icon}.svg"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(svg_of(shapes, icons))
-    print(f"{n_icons.total():,} icons of {len(n_icons)} categories in {arguments.out}")
+                if not shapes.get("hidden"):
+                    yield name, icon, svg_of(shapes, icons)
+
+
+def write(folder: Path, files_by_category: dict[str, dict[str, str]]) -> None:
+    """Write the SVG files of each category."""
+    for category, files in files_by_category.items():
+        (folder / category).mkdir(parents=True, exist_ok=True)
+        for name, svg in files.items():
+            (folder / category / name).write_text(svg)
+    n_icons = sum(map(len, files_by_category.values()))
+    print(f"{n_icons:,} icons of {len(files_by_category)} categories in {folder}")
 
 
 def categories_by_name(categories: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,10 @@ part are left out.
 
 `--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them, or
 a geometric shape of the data set turned by any angle. The teacher knows neither, so their targets
-are the labels alone.
+are the labels alone. `--further` takes a data set of icons of other names. The image network learns
+to tell these names apart as well, one image in nine, each from the others by a direction like those
+of the categories. The directions are not kept: what the features learned is meant for the search of
+drawings of categories that the encoder doesn't know.
 
 The learning rate falls by the clock, and `--resume` goes on after an interruption.
 """
@@ -29,7 +32,7 @@ import argparse
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -37,7 +40,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from ship_encoder import rebuilt
-from torch import Tensor
+from torch import Tensor, nn
 
 from garabato.dataset import Dataset
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
@@ -105,6 +108,8 @@ SAME = 0.9
 MAX_BITMAPS = 0.5
 #: Share of a batch that are icons and turned shapes.
 ICON_SHARE = 1 / 9
+#: Images of further icons for each image of a batch.
+FURTHER_SHARE = 1 / 9
 #: Shapes whose name does not depend on how they stand, and the largest angle they are turned by.
 TURNED_DEGREES = {
     "triangle": 180,
@@ -128,6 +133,7 @@ def main() -> None:
         "--bitmaps", action="append", help="folder of Google's numpy bitmaps, or 'starter'"
     )
     parser.add_argument("--icons", type=Path, help="data set of icons")
+    parser.add_argument("--further", type=Path, help="data set of icons of other names")
     parser.add_argument("--start", default="shipped", help="the encoder to train further")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
@@ -160,10 +166,24 @@ def main() -> None:
         encoder = with_branch(encoder)
     model = encoder.as_pytorch().model
 
-    def logits_of(images: Tensor) -> Tensor:
-        if arguments.part == "image":
-            return model.forward_head(model.forward_features(images))
-        return model.strokes(images[:, 3])
+    further = None
+    if arguments.further is not None:
+        if arguments.part != "image":
+            raise SystemExit("--further is for the image network")
+        names = Dataset.open(arguments.further)
+        further = Drawings(with_strokes(names.split("train")), names.labels("train"))
+        model.further = nn.Parameter(torch.randn(len(names.categories), encoder.embedding_dim))
+
+    def logits_of(images: Tensor, n_further: int) -> tuple[Tensor, Tensor | None]:
+        """The logits, and for the last images those of the names of further icons."""
+        if arguments.part == "strokes":
+            return model.strokes(images[:, 3]), None
+        features = model.forward_features(images)
+        logits = model.forward_head(features[: len(images) - n_further])
+        if n_further == 0:
+            return logits, None
+        cosines = F.linear(features[-n_further:], F.normalize(model.further, dim=1))
+        return logits, cosines * model.log_scale.exp()
 
     for name, parameter in model.named_parameters():
         of_branch = name.startswith(model.branches)
@@ -174,6 +194,8 @@ def main() -> None:
     batches = MixedBatches(strokes, bitmaps, icons, teacher, encoder.spec, part, arguments.seed)
     seconds = 60 * arguments.minutes
     train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
+    if further is not None:
+        del model.further
     encoder.save(arguments.out / FILE_NAME)
     print(f"wrote {arguments.out / FILE_NAME}")
 
@@ -263,19 +285,27 @@ def _blurred(drawings: DrawingBatch) -> FloatArray:
     return flat / np.maximum(lengths, 1e-6)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedBatch(Batch):
+    """The last images are of further icons: `further_labels`, (F,) int64, are theirs."""
+
+    further_labels: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
 @dataclass(frozen=True)
 class MixedBatches:
-    """Augmented batches of stroke drawings, of which some are replaced by bitmaps."""
+    """Augmented batches of stroke drawings, of which some are replaced by bitmaps and icons."""
 
     drawings: Drawings
     bitmaps: Drawings | None
     icons: Drawings | None
+    further: Drawings | None
     teacher: Teacher
     spec: RenderSpec
     part: Part
     seed: int
 
-    def plan(self, step: int) -> Callable[[], Batch]:
+    def plan(self, step: int) -> Callable[[], MixedBatch]:
         """A function that makes the batch of a step."""
         n, batch_size = len(self.drawings.labels), self.part.batch_size
         epoch, position = divmod(step, n // batch_size)
@@ -283,7 +313,7 @@ class MixedBatches:
         rows = order[position * batch_size : (position + 1) * batch_size]
         return lambda: self._make(rows, np.random.default_rng([self.seed, step, 1]))
 
-    def _make(self, rows: IntArray, random: np.random.Generator) -> Batch:
+    def _make(self, rows: IntArray, random: np.random.Generator) -> MixedBatch:
         keys = random.integers(0, 2**32, len(rows), dtype=np.uint32)
         labels = self.drawings.labels[rows]
         strokes = self.drawings.strokes.take(rows)
@@ -311,12 +341,20 @@ class MixedBatches:
             )
             labels[:n_icons] = self.icons.labels[chosen]
             probabilities[:n_icons] = np.eye(probabilities.shape[1])[labels[:n_icons]]
-        return Batch(images, labels, probabilities)
+        if self.further is None:
+            return MixedBatch(images, labels, probabilities)
+        chosen = random.choice(len(self.further.labels), round(FURTHER_SHARE * len(rows)))
+        keys = random.integers(0, 2**32, len(chosen), dtype=np.uint32)
+        icons = self.further.strokes.take(chosen)
+        with_further = [images, render_augmented(icons, self.spec, self.part.augment, keys)]
+        return MixedBatch(
+            np.concatenate(with_further), labels, probabilities, self.further.labels[chosen]
+        )
 
 
 def train(
     model: Model,
-    logits_of: Callable[[Tensor], Tensor],
+    logits_of: Callable[[Tensor, int], tuple[Tensor, Tensor | None]],
     batches: MixedBatches,
     seconds: float,
     out: Path,
@@ -341,13 +379,21 @@ def train(
     while trained_s < seconds:
         rate = learning_rate(config, trained_s / seconds)
         step, batch = next(steps)
+        assert isinstance(batch, MixedBatch)
         labels = torch.from_numpy(batch.labels)
         assert batch.teacher_probabilities is not None
         targets = F.one_hot(labels, batch.teacher_probabilities.shape[1]).float()
         targets = targets.lerp(torch.from_numpy(batch.teacher_probabilities), config.teaching)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            logits = logits_of(as_input(batch.images, torch.device("cpu")))
+            images = as_input(batch.images, torch.device("cpu"))
+            logits, further_logits = logits_of(images, len(batch.further_labels))
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        if further_logits is not None:
+            loss += FURTHER_SHARE * F.cross_entropy(
+                further_logits.float(),
+                torch.from_numpy(batch.further_labels),
+                label_smoothing=config.label_smoothing,
+            )
         weights.step(loss, step=step, learning_rate=rate)
         step += 1
         before_s, trained_s = trained_s, first_s + time.perf_counter() - began
