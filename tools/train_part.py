@@ -191,7 +191,9 @@ def main() -> None:
     if arguments.part == "strokes":
         model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
     part = PARTS[arguments.part]
-    batches = MixedBatches(strokes, bitmaps, icons, teacher, encoder.spec, part, arguments.seed)
+    batches = MixedBatches(
+        strokes, bitmaps, icons, further, teacher, encoder.spec, part, arguments.seed
+    )
     seconds = 60 * arguments.minutes
     train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
     if further is not None:
