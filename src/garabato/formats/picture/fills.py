@@ -21,6 +21,7 @@ from garabato.formats.picture.pixels import (
     Picture,
     cropped,
     difference,
+    dilated,
     edges,
     eroded,
     inked_part,
@@ -133,8 +134,7 @@ def _with_edges_of_fills(picture: Image, background: npt.NDArray[np.float32]) ->
     is_edge = regions.is_fill[one] | regions.is_fill[other]
     is_edge &= ~(is_ink[one] | is_ink[other])
     drawn |= is_edge & _differs_from_next(nearest)
-    thick = cv2.dilate(drawn.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return thick.astype(np.float32)
+    return dilated(drawn, 1).astype(np.float32)
 
 
 class _Regions(NamedTuple):

@@ -37,6 +37,7 @@ from garabato.formats.picture.pixels import (
     grey_of,
     hull_of,
     is_near,
+    largest_part,
     levels_of,
     margins_of,
     most_frequent,
@@ -189,15 +190,12 @@ def _page_inside(
 
     `frame` differs from `colour` by at most `tolerance`.
     """
-    is_smooth = _is_smooth(levels[frame], colour)
+    brightness_off = np.abs((levels[frame] - colour) @ LUMA)
+    is_smooth = (brightness_off <= _EXACT).mean() >= _SMOOTH_FRAME
     if not is_smooth and np.concatenate(edges(frame)).mean() < _RIM:
         return None
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
-    if len(stats) < 2:
-        return None
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    page = labels == largest
-    area = int(stats[largest, cv2.CC_STAT_AREA])
+    page = largest_part(~frame)
+    area = int(page.sum())
     if area < _MIN_PAGE * page.size or area > page.size - max(page.shape) // 2:
         return None
     if not (is_smooth or _is_thin(margins_of(page), page)):
@@ -224,12 +222,6 @@ def _page_inside(
 def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
     """Whether a frame that leaves these margins is thin."""
     return bool(max(margins) <= max(1, THIN * max(page.shape)))
-
-
-def _is_smooth(levels: ByteArray, colour: npt.NDArray[np.int16]) -> bool:
-    """Whether most of `levels` (n, 3) are as bright as `colour`."""
-    away = np.abs((levels - colour) @ LUMA)
-    return bool((away <= _EXACT).mean() >= _SMOOTH_FRAME)
 
 
 def _fades(
@@ -407,7 +399,8 @@ def _paper_on_table(picture: Image) -> BoolArray | None:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
     areas = stats[:, cv2.CC_STAT_AREA]
     large = 1 + np.flatnonzero(areas[1:] >= _MIN_PAPER * grey.size)  # ten at most
-    whole = [int(label) for label in large if _n_edges(labels == label) <= 1]
+    n_edges = {int(n): sum(edge.any() for edge in edges(labels == n)) for n in large}
+    whole = [label for label, n in n_edges.items() if n <= 1]
     if not whole:
         return None
     page = labels == max(whole, key=lambda label: int(areas[label]))
@@ -418,8 +411,7 @@ def _paper_on_table(picture: Image) -> BoolArray | None:
     if page.sum() < CONVEX * filled.sum():
         return None
     dark = (bright == 0) & ~filled
-    ring = (cv2.dilate(filled.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0) & ~filled
-    ring &= cv2.dilate(filled.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    ring = dilated(filled, 3) & ~dilated(filled, 1)
     if not ring.any() or dark[ring].mean() < CONVEX:
         return None
     if without_lines[page].mean() < _PAPER_CONTRAST * without_lines[ring & dark].mean():
@@ -434,8 +426,3 @@ def _paper_on_table(picture: Image) -> BoolArray | None:
     size = picture.shape[1], picture.shape[0]
     mask = cv2.resize(inner.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return np.asarray(mask > 0)
-
-
-def _n_edges(mask: BoolArray) -> int:
-    """How many of the picture's edges a mask touches."""
-    return sum(bool(edge.any()) for edge in edges(mask))

@@ -23,21 +23,20 @@ from garabato.formats.picture.pixels import (
     Picture,
     connected_to_edges,
     cropped,
+    dilated,
     edges,
+    eroded,
     grey_of,
+    hull_of,
     inked_part,
     is_near,
+    largest_part,
     levels_of,
     most_frequent,
     pen_px,
     reduced,
 )
-from garabato.formats.picture.rules import (
-    N_RULE_ENDS,
-    beside_rules,
-    between_margins,
-    n_ends,
-)
+from garabato.formats.picture.rules import N_RULE_ENDS, beside_rules, between_margins, n_ends
 
 Array = npt.NDArray[Any]
 
@@ -63,7 +62,7 @@ _SURELY_INK = 0.25
 _SURE, _POSSIBLE = 0.5, 0.25
 #: Pale pixels nearer to dark ink than this are its blurred edge. Pale lines are at most this many
 #: times thicker than dark ones, and at least this many times darker than the palest ink.
-_HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
+_HALO_PX, _PALE_PEN, _PALE = 8, 1.6, 1.6
 #: Print (rules, squares) has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
@@ -259,18 +258,13 @@ def _paper(light: Image, darkness: Image) -> Image:
     everywhere = np.ones(grey.shape, np.float32)
     if bright.all() or grey[bright].mean() < _TABLE_CONTRAST * grey[~bright].mean():
         return everywhere
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    corners = cv2.findNonZero((labels == largest).astype(np.uint8))
-    paper: ByteArray = np.zeros(grey.shape, np.uint8)
-    cv2.fillConvexPoly(paper, cv2.convexHull(corners), 1)
-    outside = 1 - paper
-    paper = np.asarray(cv2.erode(paper, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
+    outside = ~hull_of(largest_part(bright))[2]
+    paper = ~dilated(outside, 2)
     dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
     is_marked = dark > 2 * MIN_CONTRAST
     if paper.mean() < _MIN_PAPER or not outside.any():
         return everywhere
-    if is_marked[outside > 0].mean() < 2 * is_marked[paper > 0].mean():
+    if is_marked[outside].mean() < 2 * is_marked[paper].mean():
         return everywhere
     return paper.astype(np.float32)
 
@@ -325,8 +319,7 @@ def _ink(
     least = 0.0 if is_flat else possible / 2
     ink = _strength(darkness, mask, least, full)
     # pale lines that touch dark ones may be part of the mask
-    near_dark = cv2.dilate((mask & (darkness > sure)).astype(np.uint8), np.ones((9, 9), np.uint8))
-    dark = mask & (near_dark > 0)
+    dark = mask & dilated(mask & (darkness > sure), 4)
     pale, pale_full = _pale_lines(darkness, dark, paper, floor, is_flat)
     if pale is not None:
         ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
@@ -352,8 +345,7 @@ def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat
     in a flat picture only if they reach the edges, as rules do.
     """
     inked = darkness > sure
-    near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    elsewhere = (darkness > possible) & ~near
+    elsewhere = (darkness > possible) & ~dilated(inked, 4)
     if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
         return 0.0
     if is_flat and n_ends(elsewhere) < N_RULE_ENDS:
@@ -385,10 +377,8 @@ def _connected(possible: BoolArray, sure: BoolArray, is_flat: bool) -> BoolArray
 
 def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Image:
     """0 at the darkness `least` and outside the mask, 1 at `full`."""
-    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return np.where(around, np.clip((darkness - least) / (full - least), 0, 1), 0).astype(
-        np.float32
-    )
+    strength = np.clip((darkness - least) / (full - least), 0, 1)
+    return np.where(dilated(mask, 1), strength, 0).astype(np.float32)
 
 
 def _pale_lines(
@@ -399,18 +389,16 @@ def _pale_lines(
     They are ink unless they are thicker than the dark ones (shades), all short (specks) or reach
     the edges of the paper (rules, squares, shadows, creases).
     """
-    near = cv2.dilate(dark.astype(np.uint8), np.ones((_HALO_PX, _HALO_PX), np.uint8)) > 0
+    near = dilated(dark, _HALO_PX)
     elsewhere = darkness[~near & (darkness > floor)]
     if len(elsewhere) == 0:
         return None, 0.0
     full = float(np.median(elsewhere[elsewhere >= _otsu(elsewhere)]))
     if full < _PALE * floor:
         return None, 0.0
-    rim = cv2.dilate(dark.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    possible = (darkness > max(_POSSIBLE * full, floor)) & ~rim
-    on_paper = (paper > 0.5).astype(np.uint8) * np.ones(dark.shape, np.uint8)
-    inside = cv2.erode(on_paper, np.ones((5, 5), np.uint8), borderValue=0)
-    at_edge = on_paper > inside
+    possible = (darkness > max(_POSSIBLE * full, floor)) & ~dilated(dark, 2)
+    on_paper = np.broadcast_to(paper > 0.5, dark.shape)
+    at_edge = on_paper & ~eroded(on_paper, 2)
     n_parts, _ = cv2.connectedComponents((possible & at_edge).astype(np.uint8))
     if n_parts - 1 >= N_RULE_ENDS:
         return None, 0.0

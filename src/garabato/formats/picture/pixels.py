@@ -157,6 +157,13 @@ def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> Bo
     return touching.take(labels)
 
 
+def largest_part(mask: BoolArray) -> BoolArray:
+    """The largest connected part of a mask; empty if the mask is."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return np.asarray(labels == 1 + (areas.argmax() if len(areas) else 0))
+
+
 def eroded(mask: BoolArray, n_px: int) -> BoolArray:
     """`mask` without its outermost px, also along the picture's edges."""
     kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)

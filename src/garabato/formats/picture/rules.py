@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from garabato.drawing import BoolArray
-from garabato.formats.picture.pixels import MIN_CONTRAST, Image, connected_to_edges, edges
+from garabato.formats.picture.pixels import MIN_CONTRAST, Image, connected_to_edges, dilated, edges
 
 #: Ruled lines reach the edges of the paper at least this often.
 N_RULE_ENDS = 6
@@ -66,7 +66,7 @@ def beside_rules(darkness: Image) -> Image:
         n, labels = cv2.connectedComponents(thick.astype(np.uint8))
         is_pen = np.bincount(labels[~rules], minlength=n) > 0  # else where rules cross
         is_pen[0] = False
-        pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        pen = dilated(is_pen[labels], 2)
         thin = (mask & ~pen & ~rules).astype(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(thin)
         if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
@@ -98,7 +98,7 @@ def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
     """The straight lines in `mask` from one edge to another, `thin` in part, drawn this thick."""
     height, width = mask.shape
     found = cv2.HoughLines(thin.astype(np.uint8), 1, np.pi / 720, min(mask.shape) // 2)
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    near = dilated(mask, 1)
     lines = np.zeros(mask.shape, np.uint8)
     share = np.linspace(0, 1, max(mask.shape))[:, None]
     for rho, theta in () if found is None else found[:_MAX_LINES, 0]:
