@@ -30,12 +30,12 @@ class _Bytes:
 def _read(data: bytes, *, compiled: bool) -> tuple[DrawingBatch, dict[str, object]]:
     """All drawings of `data`, and the report."""
     report = ReadReport()
-    source = Input("x.ndjson", "x", _Bytes(data), data[:4096], None)
+    source = Input("x.ndjson", "x", _Bytes(data), data[:4096], None, report.add)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ndjson, "SMALL_BYTES", -1 if compiled else 2**60)
         if not compiled:
             patch.setattr(ndjson, "scan_block", kernel(len))  # not compiled
-        batches = list(ndjson.read(source, report.add))
+        batches = list(ndjson.read(source))
     return DrawingBatch.concatenate(batches), report.to_dict()
 
 

@@ -34,7 +34,6 @@ from garabato.formats.ndjson import ALIASES, by_alias, parse_fields
 from garabato.formats.stream import (
     MAX_EXPANSION,
     Input,
-    Reject,
     in_batches,
     most_expanded,
 )
@@ -57,12 +56,12 @@ _DETAILS = {
 }
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one."""
     first_row = 0
     try:
         for table in _tables(source):
-            yield from _read_table(table, first_row, source, reject)
+            yield from _read_table(table, first_row, source)
             first_row += table.num_rows
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         if isinstance(error, FormatError):
@@ -238,9 +237,7 @@ def _check_growth(n_bytes: int, n_compressed: int, source: Input) -> None:
         )
 
 
-def _read_table(
-    table: pa.Table, first_row: int, source: Input, reject: Reject
-) -> Iterator[DrawingBatch]:
+def _read_table(table: pa.Table, first_row: int, source: Input) -> Iterator[DrawingBatch]:
     names = _chosen(table.schema, source)
     metadata = {
         field: _values(table.column(names[field]), table.schema, names[field])
@@ -253,7 +250,7 @@ def _read_table(
         yield batch.replace(details=details)
         return
     shape = described_shape(table.schema.field(names["drawing"]))
-    yield from in_batches(_rows(column, metadata, details, shape, first_row, source, reject))
+    yield from in_batches(_rows(column, metadata, details, shape, first_row, source))
 
 
 def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
@@ -393,7 +390,6 @@ def _rows(
     shape: tuple[int, int] | None,
     first_row: int,
     source: Input,
-    reject: Reject,
 ) -> Iterator[Drawing]:
     for row, scalar in enumerate(column):
         position = f"row {first_row + row}"
@@ -404,9 +400,9 @@ def _rows(
             drawing = _drawing(scalar.as_py(), fields, shape, source, position)
             yield drawing if details[row] is None else drawing.replace(details=details[row])
         except FormatError as error:
-            reject(error)
+            source.reject(error)
         except (ValueError, OverflowError) as error:  # text that is not UTF-8
-            reject(source.error(f"the strokes cannot be read ({error})", position))
+            source.reject(source.error(f"the strokes cannot be read ({error})", position))
 
 
 def _drawing(

@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch, IntArray
 from garabato.drawing.times import normal_time
 from garabato.errors import FormatError, InputError
-from garabato.formats.stream import Input, Reject, Writable
+from garabato.formats.stream import Input, Writable
 from garabato.host.kernels import inner_kernel, kernel
 
 #: About a thousand drawings; larger blocks don't fit in the processor's cache.
@@ -51,7 +51,7 @@ def looks_like(head: bytes) -> bool:
     return (known or country == b"\0\0") and recognized in (-1, 0, 1) and n_strokes * n_points > 0
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches. Records have no separators, so reading ends at the first damage."""
     offset = 0
     data = source.read(BLOCK_BYTES)
@@ -62,11 +62,11 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         if used:
             yield _batch(block, found)
         if found.why not in (_COMPLETE, _NEEDS_MORE):
-            reject(_damage(source, offset + found.fault, offset + used, found.why))
+            source.reject(_damage(source, offset + found.fault, offset + used, found.why))
             return
         more = source.read(BLOCK_BYTES)
         if found.why == _NEEDS_MORE and not more:
-            reject(
+            source.reject(
                 source.error(
                     "the file ends inside a drawing; fetch it again",
                     f"byte {offset + len(data)} (the drawing begins at byte {offset + used})",

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, iter_blocks, read_fields
-from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.stream import Input, in_batches
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 
@@ -28,12 +28,12 @@ def looks_like(head: bytes) -> bool:
     return _header(head) is not None
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one."""
     header = _header(source.head)
     assert header is not None
     csv.field_size_limit(max(MAX_LINE_BYTES, csv.field_size_limit()))
-    return in_batches(_drawings(source, reject, header))
+    return in_batches(_drawings(source, header))
 
 
 def _header(head: bytes) -> _Header | None:
@@ -59,25 +59,25 @@ class _Header(NamedTuple):
     drawing: int
 
 
-def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawing]:
-    for number, row in _rows(source, reject, header):
+def _drawings(source: Input, header: _Header) -> Iterator[Drawing]:
+    for number, row in _rows(source, header):
         position = f"line {number}"
         row = _with_joined_strokes(row, header)
         if len(row) != len(header.columns):
             found = f"{position}, {len(row)} fields, {len(header.columns)} expected"
-            reject(source.error("the number of fields differs from the header", found))
+            source.reject(source.error("the number of fields differs from the header", found))
             continue
         fields = {key: text for key, text in zip(header.columns, row, strict=True) if text}
-        yield from read_fields(fields, position, source, reject)
+        yield from read_fields(fields, position, source)
 
 
-def _rows(source: Input, reject: Reject, header: _Header) -> Iterator[tuple[int, list[str]]]:
+def _rows(source: Input, header: _Header) -> Iterator[tuple[int, list[str]]]:
     """The number of each row's first line, and the row's fields.
 
     A quoted field may have several lines. If its quote is never closed, the row ends where another
     one begins, so that only one is lost.
     """
-    lines = enumerate(_lines(source, reject), start=1)
+    lines = enumerate(_lines(source), start=1)
     ahead = next(islice(lines, header.n_lines, None), None)
 
     def lines_of_row() -> Iterator[str]:
@@ -94,14 +94,14 @@ def _rows(source: Input, reject: Reject, header: _Header) -> Iterator[tuple[int,
         try:
             row = next(_csv_reader(lines_of_row(), header))
         except csv.Error as error:
-            reject(source.error(f"broken CSV ({error})", f"line {number}"))
+            source.reject(source.error(f"broken CSV ({error})", f"line {number}"))
             continue
         if row:
             yield number, row
 
 
-def _lines(source: Input, reject: Reject) -> Iterator[str]:
-    for _, block in iter_blocks(source, reject):
+def _lines(source: Input) -> Iterator[str]:
+    for _, block in iter_blocks(source):
         for line in block.splitlines(keepends=True):
             yield line.decode("utf-8", errors="surrogateescape").replace("\0", "\ufffd")
 

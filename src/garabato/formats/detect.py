@@ -22,7 +22,7 @@ from garabato.formats import (
     svg,
     whiteboard,
 )
-from garabato.formats.stream import Input, Reject
+from garabato.formats.stream import Input
 from garabato.formats.xml_tree import root_name
 
 #: Names of files that hold no JSON.
@@ -128,13 +128,13 @@ class Format:
 
     `name` is for error messages. `looks_like` decides by the first bytes (`Input.head`); only
     formats without a signature may also have a `suffix`, which a file is recognised by. `read`
-    yields batches, passes unreadable drawings to `Reject`, and raises FormatError if the rest of
-    the file cannot be read.
+    yields batches, calls `Input.reject` for unreadable drawings, and raises FormatError if the rest
+    of the file cannot be read.
     """
 
     name: str
     looks_like: Callable[[bytes], bool]
-    read: Callable[[Input, Reject], Iterator[DrawingBatch]]
+    read: Callable[[Input], Iterator[DrawingBatch]]
     suffix: str | None = None
 
     def matches(self, source: Input) -> bool:
@@ -202,10 +202,10 @@ def _first_match(source: Input, formats: tuple[Format, ...]) -> Format | None:
     return next((known for known in formats if known.matches(source)), None)
 
 
-def _read_arrow(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def _read_arrow(source: Input) -> Iterator[DrawingBatch]:
     from garabato.formats import arrow  # imports pyarrow, which files of other formats don't need
 
-    return arrow.read(source, reject)
+    return arrow.read(source)
 
 
 #: Formats that are certain from their first bytes.
@@ -213,13 +213,13 @@ WITH_SIGNATURE = (
     Format(
         ".npy (28 x 28 bitmaps)",
         lambda head: head.startswith(bitmap.MAGIC),
-        lambda source, _: bitmap.read(source),
+        bitmap.read,
     ),
     Format(".npz (sketch-rnn)", lambda head: head.startswith(stroke3.MAGIC), stroke3.read),
     Format(
         "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC, ICO, PBM, PGM, PPM",
         picture.looks_like,
-        lambda source, _: picture.read(source),
+        picture.read,
     ),
     Format("Parquet, Arrow", lambda head: head.startswith(_ARROW_MAGICS), _read_arrow),
     Format("Excalidraw, tldraw", whiteboard.looks_like, whiteboard.read),
@@ -246,7 +246,7 @@ def _is_text(head: bytes) -> bool:
 
 #: Formats that are tried only after files of other kinds are ruled out.
 BY_APPEARANCE = (
-    Format("SVG", svg.looks_like, lambda source, _: svg.read(source)),
+    Format("SVG", svg.looks_like, svg.read),
     Format("JSON tables of pandas", json_document.looks_like_table, json_document.read_table),
     Format("JSON", json_document.looks_like, json_document.read),
     Format("ndjson (one JSON object per line)", _is_text, ndjson.read, suffix=".ndjson"),

@@ -63,9 +63,9 @@ def read_batches(
         first_problem = first_problem or error
         n_rejected += 1
 
-    with open_input(path) as source:
+    with open_input(path, reject) as source:
         try:
-            for batch in detect(source).read(source, reject):
+            for batch in detect(source).read(source):
                 n_read += len(batch)
                 counts.n_read += len(batch)
                 yield batch

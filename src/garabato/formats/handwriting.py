@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
-from garabato.formats.stream import Input, Reject, in_batches, simplified_drawing
+from garabato.formats.stream import Input, in_batches, simplified_drawing
 from garabato.formats.xml_tree import parse_xml, root_name
 
 if TYPE_CHECKING:
@@ -45,19 +45,19 @@ def looks_like(head: bytes) -> bool:
     return root_name(head) in ("ink", "xournal")
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield the drawings of a file. A stroke that cannot be read is rejected, the others kept.
 
     Raises FormatError if the document is damaged or has no stroke.
     """
     root = parse_xml(source, _INKML, max_bytes=MAX_BYTES, max_elements=MAX_ELEMENTS)
     if root.tag == "xournal":
-        yield from in_batches(_xournal_pages(root, source, reject))
+        yield from in_batches(_xournal_pages(root, source))
     else:
-        yield from in_batches(_inkml_drawing(root, source, reject))
+        yield from in_batches(_inkml_drawing(root, source))
 
 
-def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
+def _xournal_pages(root: Element, source: Input) -> Iterator[Drawing]:
     pages = [element for element in root if element.tag == "page"]
     for number, page in enumerate(pages, start=1):
         strokes: list[tuple[Element, Points]] = []
@@ -68,13 +68,13 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
                 if stroke.get("tool") != "eraser":
                     position = f"page {number}, stroke {index}"
                     problem = "the stroke is not a list of pairs x y, numbers of at most 2^24"
-                    reject(source.error(problem, position))
+                    source.reject(source.error(problem, position))
                 continue
             if len(points):
                 strokes.append((stroke, points))
         seen = _visible_strokes(page.find("background"), strokes)
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from simplified_drawing(seen, source, reject, f"page {number}", key_id=key_id)
+        yield from simplified_drawing(seen, source, f"page {number}", key_id=key_id)
 
 
 def _pairs(text: str) -> Points:
@@ -143,7 +143,7 @@ def _width(stroke: Element) -> float:
     return width if width > 0 else 1.0  # NaN is not
 
 
-def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
+def _inkml_drawing(root: Element, source: Input) -> Iterator[Drawing]:
     x, y, scales = _axes(root, source)
     shown = (part for part in root if part.tag != "definitions")
     traces = [trace for part in shown for trace in part.iter("trace")]
@@ -156,14 +156,14 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
         try:
             strokes.append(_trace(trace.text or "", x, y) * scales)
         except ValueError as error:
-            reject(source.error(str(error), f"trace {number}"))
+            source.reject(source.error(str(error), f"trace {number}"))
     labels = [
         (annotation.text or "").strip()
         for annotation in root
         if annotation.tag == "annotation" and annotation.get("type") in _LABELS
     ]
     category = next(iter(labels), None) or None
-    yield from simplified_drawing(strokes, source, reject, None, category=category)
+    yield from simplified_drawing(strokes, source, None, category=category)
 
 
 def _axes(root: Element, source: Input) -> tuple[int, int, tuple[float, float]]:

@@ -29,7 +29,7 @@ import orjson
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.formats import ndjson
 from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, POINTS, load_json, read_fields
-from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.stream import Input, in_batches
 
 _BLOCK_BYTES = 256 * 2**10
 #: An object that goes on after its first line, or an array.
@@ -65,9 +65,9 @@ def looks_like(head: bytes) -> bool:
     return _START.match(head) is not None or _WRAPPER.match(head) is not None
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of the drawings; elements that cannot be read are rejected one by one."""
-    return in_batches(_elements(source, reject))
+    return in_batches(_elements(source))
 
 
 def load_object(source: Input, max_bytes: int, remedy: str = "") -> dict[str, Any]:
@@ -91,7 +91,7 @@ def looks_like_table(head: bytes) -> bool:
     return _TABLE_START.match(head) is not None and _LINES.match(head) is None
 
 
-def read_table(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read_table(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one.
 
     Raises FormatError for files of more than 32 MiB, which are held in memory. Files with one
@@ -100,17 +100,17 @@ def read_table(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     start = source.read(MAX_TABLE_BYTES + 1)
     source = source.with_put_back(start)
     if _LINES.match(start):
-        return ndjson.read(source, reject)
+        return ndjson.read(source)
     remedy = 'write one object per line (pandas: orient="records", lines=True)'
     document = load_object(source, MAX_TABLE_BYTES, remedy)
     return in_batches(
         drawing
         for name, row in _rows(document)
-        for drawing in read_fields(row, f"row {name}", source, reject)
+        for drawing in read_fields(row, f"row {name}", source)
     )
 
 
-def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
+def _elements(source: Input) -> Iterator[Drawing]:
     strokes: list[Any] = []
     number = n_arrays = 0
     for text in _split(source):
@@ -118,7 +118,7 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
             n_arrays += 1
             if strokes:
                 array = f"array {n_arrays}"
-                yield from read_fields({"drawing": strokes}, array, source, reject)
+                yield from read_fields({"drawing": strokes}, array, source)
             strokes = []
             continue
         number += 1
@@ -126,15 +126,15 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
         try:
             element = load_json(text)
         except orjson.JSONDecodeError as error:
-            reject(source.error(f"broken JSON ({error.msg})", position))
+            source.reject(source.error(f"broken JSON ({error.msg})", position))
             continue
         if _is_stroke(element):
             strokes.append(element)
             continue
         fields = {"drawing": element} if isinstance(element, list) else element
-        yield from read_fields(fields, position, source, reject)
+        yield from read_fields(fields, position, source)
     if strokes:
-        yield from read_fields({"drawing": strokes}, "the one drawing", source, reject)
+        yield from read_fields({"drawing": strokes}, "the one drawing", source)
 
 
 def _split(source: Input) -> Iterator[bytes]:

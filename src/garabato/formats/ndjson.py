@@ -26,7 +26,7 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrays import MAX_ROWS, as_rows
 from garabato.errors import DrawingError, FormatError
 from garabato.formats._ndjson import BlockParser, OtherLine, scan_block
-from garabato.formats.stream import Input, Reject, Writable
+from garabato.formats.stream import Input, Writable
 from garabato.host.kernels import COMPILES
 
 T = TypeVar("T")
@@ -61,14 +61,14 @@ _TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield the drawings of an ndjson file in batches; each line is simplified or raw.
 
     Compiled code scans lines in Google's own form; other lines, and small files, go through
     `_parse_line`. Both give the same drawings.
     """
     parser = None
-    for first_line, block in iter_blocks(source, reject):
+    for first_line, block in iter_blocks(source):
         is_worth_it = COMPILES and (len(block) > SMALL_BYTES or scan_block.is_compiled)
         if parser is None and is_worth_it:
             parser = BlockParser(MAX_LINE_BYTES)
@@ -77,7 +77,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             others = _line_spans(block)
         else:
             columns, others = parser.parse(block)
-        yield from _with_other_lines(columns, others, block, first_line, source, reject)
+        yield from _with_other_lines(columns, others, block, first_line, source)
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
@@ -104,7 +104,7 @@ def format_line(drawing: Drawing) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
+def iter_blocks(source: Input) -> Iterator[tuple[int, bytes]]:
     """Yield blocks of whole lines with the number of their first line; reject too long lines."""
     number = 1
     rest = b""
@@ -125,7 +125,7 @@ def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
             number += lines.count(b"\n") + 1
         rest = b"" if skipping else tail
         if len(rest) > MAX_LINE_BYTES:
-            reject(_too_long(source, number))
+            source.reject(_too_long(source, number))
             skipping, rest = True, b""
         block = source.read(BLOCK_BYTES)
     if rest:
@@ -152,12 +152,12 @@ def by_alias(given: Mapping[str, T], aliases: Mapping[str, Iterable[str]]) -> di
     return {key: given[names[0]] for key, names in found.items() if names}
 
 
-def read_fields(fields: Any, position: str, source: Input, reject: Reject) -> Iterator[Drawing]:
+def read_fields(fields: Any, position: str, source: Input) -> Iterator[Drawing]:
     """Yield the drawing of `parse_fields`; reject it if it cannot be read."""
     try:
         yield parse_fields(fields, position, source)
     except FormatError as error:
-        reject(error)
+        source.reject(error)
 
 
 def parse_fields(fields: Any, position: str, source: Input) -> Drawing:
@@ -191,7 +191,6 @@ def _with_other_lines(
     block: bytes,
     first_line: int,
     source: Input,
-    reject: Reject,
 ) -> Iterator[DrawingBatch]:
     """Merge `columns` with the drawings of the lines `others`, in line order."""
     pieces: list[DrawingBatch] = []
@@ -211,7 +210,7 @@ def _with_other_lines(
             run.append(_parse_line(text, number, source))
         except FormatError as error:
             try:
-                reject(error)
+                source.reject(error)
             except FormatError:
                 yield from _joined([*pieces, DrawingBatch.from_drawings(run)])
                 raise

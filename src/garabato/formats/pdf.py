@@ -18,7 +18,7 @@ from typing import Any
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, MissingExtraError
 from garabato.formats import picture, svg
-from garabato.formats.stream import MAX_EXPANSION, Input, Reject, most_expanded
+from garabato.formats.stream import MAX_EXPANSION, Input, most_expanded
 from garabato.formats.svg import NAMESPACE
 from garabato.formats.svg.geometry import IDENTITY, Matrix, multiply
 
@@ -36,7 +36,7 @@ _STREAM_START = re.compile(rb"(?<!end)stream\s+")
 _MAX_FILTERS, _PART_BYTES = 4, 2**16
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield the drawing of each page. A page that cannot be read is rejected; the others are read.
 
     Raises FormatError if the file is damaged or encrypted, has more than MAX_PAGES pages, or if
@@ -66,7 +66,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
                 batch = _read_page(_with_annotations(document, number - 1), hidden, source)
             except (FormatError, pypdfium2.PdfiumError) as error:
                 problem = error.problem if isinstance(error, FormatError) else str(error)
-                reject(source.error(problem, f"page {number}"))
+                source.reject(source.error(problem, f"page {number}"))
                 continue
             key_id = f"{source.stem}-{number}" if n_pages > 1 else None
             yield batch.replace(key_ids=[key_id])

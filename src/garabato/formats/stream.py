@@ -33,7 +33,6 @@ MAX_WHOLE_BYTES = 2**30
 #: A batch of `in_batches` has at most this many drawings, and ends after this many points.
 _BATCH_SIZE, _BATCH_POINTS = 256, 10**6
 
-#: Called with the error of an unreadable drawing: raises it (strict) or counts it.
 Reject = Callable[[FormatError], None]
 
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -53,13 +52,18 @@ class Writable(Protocol):
         """Write all of `data`."""
 
 
+def _raise(error: FormatError) -> None:
+    raise error
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A stream of bytes to be read once, its first bytes, and its name for messages.
 
     Both begin after the byte order mark that text in UTF-8 may have.
     `path` is set if the bytes are an uncompressed file on disk, which can be memory-mapped. Readers
-    make up key_ids from `stem`, and count metadata that they leave out in `notes`.
+    make up key_ids from `stem`, count metadata that they leave out in `notes`, and call `reject`
+    with the error of a drawing that cannot be read: it raises the error (strict) or counts it.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Input:
     stream: Readable
     head: bytes
     path: Path | None
+    reject: Reject = _raise
     notes: Counter[str] = field(default_factory=Counter, compare=False)
 
     @classmethod
@@ -99,7 +104,7 @@ class Input:
 
 
 @contextmanager
-def open_input(path: str | PathLike[str]) -> Iterator[Input]:
+def open_input(path: str | PathLike[str], reject: Reject = _raise) -> Iterator[Input]:
     """Open a file ("-" is stdin), expanding gzip. Raises FormatError if it cannot be opened."""
     with ExitStack() as stack:
         name = fspath(path)
@@ -120,7 +125,7 @@ def open_input(path: str | PathLike[str]) -> Iterator[Input]:
             head = head.removeprefix(codecs.BOM_UTF8)
         if not head:
             raise FormatError("the file is empty; a file with drawings was expected", path=name)
-        yield Input(name, stem, _Prefixed(head, stream), head, file)
+        yield Input(name, stem, _Prefixed(head, stream), head, file, reject)
 
 
 def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
@@ -148,7 +153,6 @@ def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
 def simplified_drawing(
     strokes: Iterable[npt.NDArray[np.float64]],
     source: Input,
-    reject: Reject,
     position: str | None,
     **metadata: Any,
 ) -> Iterator[Drawing]:
@@ -162,7 +166,7 @@ def simplified_drawing(
     try:
         yield Drawing(kept, **metadata).simplified()
     except DrawingError as error:
-        reject(source.error(str(error), position))
+        source.reject(source.error(str(error), position))
 
 
 def plain_stem(path: Path) -> str:

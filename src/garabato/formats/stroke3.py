@@ -25,7 +25,6 @@ from garabato.errors import DrawingError, FormatError, InputError
 from garabato.formats.bitmap import read_header
 from garabato.formats.stream import (
     Input,
-    Reject,
     Writable,
     in_batches,
     most_expanded,
@@ -83,7 +82,7 @@ _DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 _Load = Callable[[Any], None]  # of an unpickler
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of drawings, moved to the top left, with key_ids such as "cat-train-17".
 
     No code in the pickles inside is run.
@@ -108,9 +107,9 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             try:
                 items = _load_part(source, archive, part)
             except FormatError as error:
-                reject(error)
+                source.reject(error)
             else:
-                yield from in_batches(_drawings(items, part, source, reject))
+                yield from in_batches(_drawings(items, part, source))
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
@@ -196,7 +195,7 @@ def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
 
 
 def _drawings(
-    items: Iterable[Numbers | PickleError], part: str, source: Input, reject: Reject
+    items: Iterable[Numbers | PickleError], part: str, source: Input
 ) -> Iterator[Drawing]:
     n_skipped = int(
         all(isinstance(i, PickleError) or i[:1].ravel().tolist() == _START_TOKEN for i in items)
@@ -207,7 +206,7 @@ def _drawings(
                 raise DrawingError(str(item))
             yield _drawing(item[n_skipped:]).replace(key_id=f"{source.stem}-{part}-{row}")
         except DrawingError as error:
-            reject(source.error(str(error), f"{part}, drawing {row}"))
+            source.reject(source.error(str(error), f"{part}, drawing {row}"))
 
 
 def _drawing(rows: Numbers) -> Drawing:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.formats.json_document import load_object
-from garabato.formats.stream import Input, Reject, in_batches, simplified_drawing
+from garabato.formats.stream import Input, in_batches, simplified_drawing
 
 MAX_BYTES = 64 * 2**20
 #: Keys that only these programs write, in whatever order.
@@ -52,7 +52,7 @@ def looks_like(head: bytes) -> bool:
     return _START.match(head) is not None
 
 
-def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield the drawings of a file. A shape that cannot be read is rejected; the others are kept.
 
     Raises FormatError if the file is damaged or has no drawn shape.
@@ -60,33 +60,33 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     document = load_object(source, MAX_BYTES)
     if str(document.get("type")).startswith("excalidraw") or "elements" in document:
         if document.get("type") == "excalidrawlib":
-            drawings = _library_items(document, source, reject)
+            drawings = _library_items(document, source)
         else:
-            drawings = _scene(document, source, reject)
+            drawings = _scene(document, source)
     else:
         inner = document.get("document")
         if isinstance(inner, dict) and "pages" in inner:
             raise source.error(
                 "a file of tldraw's first version; open it at tldraw.com and save it again"
             )
-        drawings = _tldraw_drawings(_tldraw_pages(document), source, reject)
+        drawings = _tldraw_drawings(_tldraw_pages(document), source)
     yield from in_batches(drawings)
 
 
 # Excalidraw
 
 
-def _library_items(document: Json, source: Input, reject: Reject) -> Iterator[Drawing]:
+def _library_items(document: Json, source: Input) -> Iterator[Drawing]:
     """Version 2 has objects with `elements`, version 1 plain lists of elements."""
     items = document.get("libraryItems", document.get("library"))
     for number, item in enumerate(items if isinstance(items, list) else [], start=1):
         scene = item if isinstance(item, dict) else {"elements": item}
         key_id = f"{source.stem}-{number}"
-        yield from _scene(scene, source, reject, key_id=key_id, within=f"item {number}, ")
+        yield from _scene(scene, source, key_id=key_id, within=f"item {number}, ")
 
 
 def _scene(
-    scene: Json, source: Input, reject: Reject, *, key_id: str | None = None, within: str = ""
+    scene: Json, source: Input, *, key_id: str | None = None, within: str = ""
 ) -> Iterator[Drawing]:
     state = scene.get("appState")
     background = state.get("viewBackgroundColor") if isinstance(state, dict) else None
@@ -101,9 +101,9 @@ def _scene(
         try:
             strokes += _excalidraw_strokes(element)
         except _ShapeError as error:
-            reject(source.error(str(error), f"{within}element {number}"))
+            source.reject(source.error(str(error), f"{within}element {number}"))
     position = within.removesuffix(", ") or None
-    yield from simplified_drawing(strokes, source, reject, position, key_id=key_id)
+    yield from simplified_drawing(strokes, source, position, key_id=key_id)
 
 
 def _plain_colour(colour: Any) -> str:
@@ -148,16 +148,16 @@ def _tldraw_pages(document: Json) -> list[Page]:
     return list(pages.values())
 
 
-def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterator[Drawing]:
+def _tldraw_drawings(pages: list[Page], source: Input) -> Iterator[Drawing]:
     for number, page in enumerate(pages, start=1):
         strokes: list[Points] = []
         for with_groups in page:
             try:
                 strokes += _strokes_on_page(with_groups)
             except _ShapeError as error:
-                reject(source.error(str(error), with_groups[0]["id"][:100]))
+                source.reject(source.error(str(error), with_groups[0]["id"][:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from simplified_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
+        yield from simplified_drawing(strokes, source, f"page {number}", key_id=key_id)
 
 
 def _with_groups(shape: Json, records: dict[str, Json]) -> list[Json]:
