@@ -170,8 +170,8 @@ def parse_fields(fields: Any, position: str, source: Input) -> Drawing:
     """
     try:
         return _parse_object(fields, source.notes)
-    except _LineError as error:
-        where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
+    except FormatError as error:
+        where = f"{position}, {error.position}" if error.position else position
         raise source.error(error.problem, where) from None
 
 
@@ -214,10 +214,8 @@ def _with_other_lines(
             except FormatError:
                 yield from _joined([*pieces, DrawingBatch.from_drawings(run)])
                 raise
-    if not others:
-        yield from _joined([columns])
-    else:
-        yield from _joined([*pieces, DrawingBatch.from_drawings(run), columns[n_taken:]])
+    rest = columns[n_taken:] if n_taken else columns  # a slice is a copy
+    yield from _joined([*pieces, DrawingBatch.from_drawings(run), rest])
 
 
 def _too_long(source: Input, number: int) -> FormatError:
@@ -261,15 +259,15 @@ def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]
 
 def _parse_object(document: Any, notes: Counter[str]) -> Drawing:
     if not isinstance(document, dict):
-        raise _LineError('expected a JSON object such as {"word": ..., "drawing": ...}')
+        raise FormatError('expected a JSON object such as {"word": ..., "drawing": ...}')
     if not document.keys() <= ALIASES.keys():
         document = _with_googles_keys(document)
     if "drawing" not in document:
         for names, program in _CANVASES:
             if names <= document.keys():
-                raise _LineError(f"a canvas of {program}; export it as SVG or PNG")
+                raise FormatError(f"a canvas of {program}; export it as SVG or PNG")
         keys = ", ".join(f'"{str(key)[:20]}"' for key in list(document)[:5]) or "none"
-        raise _LineError(f'the key "drawing" is missing; the keys are {keys}')
+        raise FormatError(f'the key "drawing" is missing; the keys are {keys}')
     strokes = document["drawing"]
     if isinstance(strokes, str):  # as in BigQuery and Kaggle's CSV
         try:
@@ -277,11 +275,11 @@ def _parse_object(document: Any, notes: Counter[str]) -> Drawing:
             if isinstance(strokes, str):  # text of text, which a second export makes of it
                 strokes = orjson.loads(strokes)
         except (orjson.JSONDecodeError, UnicodeEncodeError):
-            raise _LineError(
+            raise FormatError(
                 '"drawing" is text but not JSON; [[[x, ...], [y, ...]], ...] was expected'
             ) from None
     if isinstance(strokes, dict) and not {"x", "y"} <= strokes.keys():
-        raise _LineError(_object_problem(strokes))
+        raise FormatError(_object_problem(strokes))
     try:
         strokes = _without_objects(strokes)
         if isinstance(strokes, list):
@@ -291,16 +289,9 @@ def _parse_object(document: Any, notes: Counter[str]) -> Drawing:
     except DrawingError as error:
         problem = str(error)
         if found := re.match(r"stroke (\d+) ", problem):
-            raise _LineError("the stroke " + problem[found.end() :], int(found[1])) from None
-        raise _LineError(problem) from None
+            raise _stroke_error(problem[found.end() :], int(found[1])) from None
+        raise FormatError(problem) from None
     return drawing.simplified() if is_raw else drawing
-
-
-class _LineError(Exception):
-    def __init__(self, problem: str, stroke: int | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.stroke = stroke
 
 
 def _with_googles_keys(document: dict[str, Any]) -> dict[str, Any]:
@@ -325,7 +316,7 @@ def _without_objects(strokes: Any) -> Any:
     if isinstance(strokes, dict):
         rows = _values(strokes) or [None]
         if not all(isinstance(row, list) for row in rows) or len(set(map(len, rows))) > 1:
-            raise _LineError('"x" and "y" of "drawing" are not lists with a list for each stroke')
+            raise FormatError('"x" and "y" of "drawing" are not lists with a list for each stroke')
         return list(map(list, zip(*rows, strict=True)))
     if not isinstance(strokes, list):
         return strokes
@@ -355,23 +346,27 @@ def _values(given: dict[str, Any]) -> list[Any] | None:
 def _check_strokes(strokes: Any) -> bool:
     """Check the strokes; returns whether they are raw: with times, or coordinates like 1.5."""
     if not isinstance(strokes, list):
-        raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
+        raise FormatError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
     is_raw = False
     for number, stroke in enumerate(strokes, start=1):
         if stroke == []:
             continue
         if not isinstance(stroke, list) or not 2 <= len(stroke) <= MAX_ROWS:
-            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
+            raise _stroke_error("is not a pair [[x, ...], [y, ...]]", number)
         xs, ys = stroke[:2]
         if not (isinstance(xs, list) and isinstance(ys, list)):
-            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
+            raise _stroke_error("is not a pair [[x, ...], [y, ...]]", number)
         kinds = set(map(type, xs)) | set(map(type, ys))
         if not kinds <= {int, float}:
-            raise _LineError("the stroke has coordinates that are not numbers", number)
+            raise _stroke_error("has coordinates that are not numbers", number)
         if len(xs) != len(ys):
-            raise _LineError("the stroke has unequal numbers of xs and ys", number)
+            raise _stroke_error("has unequal numbers of xs and ys", number)
         is_raw = is_raw or len(stroke) > 2 or (float in kinds and any(v % 1 for v in xs + ys))
     return is_raw
+
+
+def _stroke_error(problem: str, number: int) -> FormatError:
+    return FormatError(f"the stroke {problem}", position=f"stroke {number}")
 
 
 def _metadata(document: dict[str, Any], notes: Counter[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError
 from garabato.formats.json_document import load_object
 from garabato.formats.stream import Input, in_batches, simplified_drawing
 
@@ -38,6 +39,12 @@ _GEO = {
     "ellipse": "ellipse", "oval": "ellipse", "cloud": "ellipse",
     "diamond": "diamond", "rhombus": "diamond", "triangle": "triangle",
 }  # fmt: skip
+#: In a box of size 1.
+_CORNERS = {
+    "rectangle": [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)],
+    "diamond": [(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5), (0.5, 0)],
+    "triangle": [(0.5, 0), (1, 1), (0, 1), (0.5, 0)],
+}
 #: Groups within groups; deeper ones go round in circles.
 _MAX_DEPTH = 32
 
@@ -100,8 +107,8 @@ def _scene(
             continue
         try:
             strokes += _excalidraw_strokes(element)
-        except _ShapeError as error:
-            source.reject(source.error(str(error), f"{within}element {number}"))
+        except FormatError as error:
+            source.reject(source.error(error.problem, f"{within}element {number}"))
     position = within.removesuffix(", ") or None
     yield from simplified_drawing(strokes, source, position, key_id=key_id)
 
@@ -154,8 +161,8 @@ def _tldraw_drawings(pages: list[Page], source: Input) -> Iterator[Drawing]:
         for with_groups in page:
             try:
                 strokes += _strokes_on_page(with_groups)
-            except _ShapeError as error:
-                source.reject(source.error(str(error), with_groups[0]["id"][:100]))
+            except FormatError as error:
+                source.reject(source.error(error.problem, with_groups[0]["id"][:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
         yield from simplified_drawing(strokes, source, f"page {number}", key_id=key_id)
 
@@ -173,7 +180,7 @@ def _with_groups(shape: Json, records: dict[str, Json]) -> list[Json]:
 
 def _strokes_on_page(with_groups: list[Json]) -> list[Points]:
     if len(with_groups) > _MAX_DEPTH:
-        raise _ShapeError("the shape is in a group that contains itself")
+        raise FormatError("the shape is in a group that contains itself")
     strokes = _tldraw_strokes(with_groups[0])
     for one in with_groups:
         turn = _rotation(_number(one, "rotation", 0.0))
@@ -226,22 +233,18 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise _ShapeError("the path of the shape is not Base64") from None
+        raise FormatError("the path of the shape is not Base64") from None
 
 
 def _floats(content: bytes, kind: str, n_numbers: int) -> Points:
     """(n, 2): the first two of each `n_numbers` numbers."""
     numbers = np.dtype(kind).itemsize * n_numbers
     if len(content) % numbers:
-        raise _ShapeError("the path of the shape is cut off")
+        raise FormatError("the path of the shape is cut off")
     return np.frombuffer(content, kind).astype(np.float64).reshape(-1, n_numbers)[:, :2]
 
 
 # Both
-
-
-class _ShapeError(Exception):
-    """A shape that cannot be read."""
 
 
 def _objects(value: Any) -> list[Json]:
@@ -251,7 +254,7 @@ def _objects(value: Any) -> list[Json]:
 def _number(record: Json, key: str, default: float | None = None) -> float:
     value = record.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _ShapeError(f'"{key}" of the shape is not a number')
+        raise FormatError(f'"{key}" of the shape is not a number')
     return float(value)
 
 
@@ -266,7 +269,7 @@ def _points(value: Any) -> Points:
         if not np.isfinite(points).all():
             raise ValueError
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
-        raise _ShapeError("the points of the shape are not pairs of numbers") from None
+        raise FormatError("the points of the shape are not pairs of numbers") from None
     return points
 
 
@@ -274,12 +277,8 @@ def _outline(kind: str, width: float, height: float) -> Points:
     if kind == "ellipse":
         angles = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS + 1)
         corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) / 2 + 0.5
-    elif kind == "diamond":
-        corners = np.array([[0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0]])
-    elif kind == "triangle":
-        corners = np.array([[0.5, 0], [1, 1], [0, 1], [0.5, 0]])
     else:
-        corners = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
+        corners = np.array(_CORNERS[kind])
     return corners * (width, height)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
+from garabato.errors import FormatError
 from garabato.formats.stream import Input
 
 MAX_BYTES = 16 * 2**20
@@ -64,8 +65,8 @@ def parse_xml(
     builder = _Builder(data, namespace, max_elements)
     try:
         return builder.parse()
-    except _LimitError as error:
-        raise source.error(str(error)) from None
+    except FormatError as error:
+        raise source.error(error.problem) from None
     except expat.ExpatError as error:
         problem = str(error).partition(":")[0]
         hint = "; save it as UTF-8" if builder.is_not_utf8() else ""
@@ -74,10 +75,6 @@ def parse_xml(
         ) from error
     except (LookupError, ValueError) as error:
         raise source.error(f"the encoding cannot be read ({error}); save it as UTF-8") from error
-
-
-class _LimitError(Exception):
-    """The document exceeds a limit; the text says which one."""
 
 
 class _Builder:
@@ -115,7 +112,7 @@ class _Builder:
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._n_elements += 1
         if self._n_elements > self._max_elements or len(self._open) >= MAX_DEPTH:
-            raise _LimitError(
+            raise FormatError(
                 f"the document has more than {self._max_elements:,} elements, or elements nested "
                 f"more than {MAX_DEPTH} deep"
             )
@@ -141,7 +138,7 @@ class _Builder:
     def _count(self, n_characters: int) -> None:
         self._n_characters += n_characters
         if self._n_characters > MAX_CHARACTERS:
-            raise _LimitError(
+            raise FormatError(
                 f"the document has more than {MAX_CHARACTERS // 2**20} MiB of text and attributes"
             )
 
@@ -166,7 +163,7 @@ class _Builder:
         self, name: str, is_parameter: int, value: str | None, *external: str | None
     ) -> None:
         if is_parameter or value is None or len(self._entities) >= MAX_ENTITIES:
-            raise _LimitError(
+            raise FormatError(
                 "the document declares external or parameter entities, or too many; "
                 "save it without them"
             )
@@ -179,14 +176,14 @@ class _Builder:
         longest = max(_expanded_length(name, self._entities, 0) for name in self._entities)
         is_countable = self._encoding in _COUNTABLE_ENCODINGS
         if not is_countable or longest * self._data.count(b"&") > MAX_CHARACTERS:
-            raise _LimitError(
+            raise FormatError(
                 "the entities that the document declares expand too far; save it without them"
             )
 
 
 def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
     if depth > MAX_ENTITY_DEPTH:
-        raise _LimitError(
+        raise FormatError(
             f"the document's entities are nested more than {MAX_ENTITY_DEPTH} deep, or refer "
             "to themselves; save it without them"
         )
@@ -197,7 +194,7 @@ def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
         if n > MAX_ENTITY_CHARACTERS:
             break
     if n > MAX_ENTITY_CHARACTERS:
-        raise _LimitError(
+        raise FormatError(
             f"an entity of the document stands for more than {MAX_ENTITY_CHARACTERS:,} "
             "characters; save it without entities"
         )

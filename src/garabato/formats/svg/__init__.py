@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from garabato.drawing import MAX_COORDINATE, Drawing, DrawingBatch, IntArray
 from garabato.drawing.arrays import MIN_COORDINATE
-from garabato.errors import DrawingError, InputError
+from garabato.errors import InputError
 from garabato.formats.stream import Input, Writable
 from garabato.formats.xml_tree import parse_xml
 
@@ -39,10 +39,8 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     Whole numbers 0..255 stay as they are; any other drawing is simplified by Google's recipe
     (`Drawing.simplified`).
     """
-    from garabato.formats.svg.cascade import StyleTooComplexError
     from garabato.formats.svg.items import joined
     from garabato.formats.svg.painting import visible_lines
-    from garabato.formats.svg.tree import TooMuchError
     from garabato.formats.svg.walk import read_document
 
     root = parse_xml(source, NAMESPACE)
@@ -55,7 +53,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
             drawing = _drawing(*joined(visible_lines(document)))
             if drawing.on_grid() is not drawing:
                 drawing = drawing.simplified()
-    except (TooMuchError, StyleTooComplexError, DrawingError) as error:
+    except InputError as error:
         raise source.error(str(error)) from None
     except (ArithmeticError, ValueError) as error:
         raise source.error(f"a number is too large or too small ({error})") from error

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
+from garabato.errors import FormatError
 from garabato.formats.svg.geometry import length
 from garabato.formats.svg.style import is_valid
 
@@ -60,10 +61,6 @@ _OF_TYPE = {
 }  # fmt: skip
 
 
-class StyleTooComplexError(Exception):
-    """The style sheets would take too long; the text says what is too much."""
-
-
 class Cascade:
     """The declarations of each element of a document, by the rules of CSS."""
 
@@ -96,17 +93,13 @@ class Cascade:
         Custom properties are among them; `resolved` puts their values where `var()` asks for them.
         """
         attributes = element.attrib
-        style = attributes.get("style")
+        style = attributes.get("style", "")
         sheet = self._by_element.get(element)
-        if style is None and sheet is None:
+        if not style and sheet is None:
             return attributes
-        merged = dict(attributes)
-        inline = _parse_style(style) if style else _NOTHING_DECLARED
-        for part in (sheet, inline):
-            merged.update(part.normal if part else {})
-        for part in (sheet, inline):
-            merged.update(part.important if part else {})
-        return merged
+        inline = (_parse_short_style if len(style) < 500 else _parse_style)(style)
+        sheet = sheet or _NOTHING_DECLARED
+        return attributes | sheet.normal | inline.normal | sheet.important | inline.important
 
     def resolved(
         self, declared: Mapping[str, str], variables: Mapping[str, str]
@@ -141,9 +134,7 @@ def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
     import tinycss2
 
     if len(sheet) > MAX_SHEET_CHARACTERS:
-        raise StyleTooComplexError(
-            f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB"
-        )
+        raise FormatError(f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB")
     budget = _Budget()
     rules = _Rules(cssselect2.Matcher())
     rules.add_all(tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True))
@@ -167,7 +158,7 @@ class _Budget:
     def spend(self, n: int) -> None:
         self._n_left -= n
         if self._n_left < 0:
-            raise StyleTooComplexError("the style sheets have too many or too complex selectors")
+            raise FormatError("the style sheets have too many or too complex selectors")
 
 
 class _Rules:
@@ -285,15 +276,6 @@ def _bounded_wrapper(budget: _Budget) -> Any:
 
 
 def _parse_style(text: str) -> _Declared:
-    return _parse_short_style(text) if len(text) < 500 else _parse_declarations(text)
-
-
-@lru_cache(maxsize=1024)
-def _parse_short_style(text: str) -> _Declared:
-    return _parse_declarations(text)
-
-
-def _parse_declarations(text: str) -> _Declared:
     """The declarations of a `style` attribute."""
     if any(sign in text for sign in ("/*", "\\", "'", '"', "url(data")):
         return _declarations_of(text)
@@ -311,6 +293,9 @@ def _parse_declarations(text: str) -> _Declared:
             elif important.strip().lower() == "important":
                 declared.important[name] = value.strip()
     return declared
+
+
+_parse_short_style = lru_cache(maxsize=1024)(_parse_style)
 
 
 def _with_variables(value: str, variables: Mapping[str, str]) -> str:

@@ -1,4 +1,7 @@
-"""The elements of an SVG document: their declarations and references, within limits."""
+"""The elements of an SVG document: their declarations and references, within limits.
+
+Raises FormatError, without the file's name, for documents that exceed one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree.ElementTree import Element
 
 from garabato.drawing import MAX_POINTS, IntArray
+from garabato.errors import FormatError
 from garabato.formats.svg._paths import flatten
 from garabato.formats.svg.cascade import Cascade
 from garabato.formats.svg.geometry import IDENTITY, Matrix, Size
@@ -24,10 +28,6 @@ DARKENING = {"multiply", "darken", "color-burn"}
 LIGHTENING = {"screen", "lighten", "color-dodge", "plus-lighter"}
 #: How deeply boxes, clips, masks and patterns may be nested.
 MAX_NESTED = 4
-
-
-class TooMuchError(Exception):
-    """The document, including repeated elements, exceeds a limit; the text says which."""
 
 
 class Context(NamedTuple):
@@ -88,13 +88,13 @@ class Tree:
         """What is declared for an element, and `context` with its custom properties."""
         self._n_elements_left -= 1
         if self._n_elements_left < 0:
-            raise TooMuchError(
+            raise FormatError(
                 f"the document has more than {MAX_ELEMENTS:,} elements, repeated ones included"
             )
         for value in element.attrib.values():
             self._n_characters_left -= len(value)
         if self._n_characters_left < 0:
-            raise TooMuchError(
+            raise FormatError(
                 f"the document has more than {MAX_CHARACTERS // 2**20} MiB of attributes, "
                 "repeated ones included"
             )
@@ -110,7 +110,7 @@ class Tree:
             data.encode("ascii", "replace"), tuple(map(float, matrix)), self._n_points_left
         )
         if not is_complete:
-            raise TooMuchError(f"the drawing has more than {MAX_POINTS:,} points")
+            raise FormatError(f"the drawing has more than {MAX_POINTS:,} points")
         self._n_points_left -= len(points)
         return points, starts, bounds
 
