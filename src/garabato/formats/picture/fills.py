@@ -65,6 +65,8 @@ _WHITE = np.full(3, 255, np.int16)
 _BORDER, _BORDER_EDGES_PX, _MIN_BORDER_PX = 1.25, 3, 3
 _OPAQUE = 240
 
+Labels = npt.NDArray[np.int32]  # (H, W): the number of the region that each pixel is in
+
 
 def filled_shapes(
     picture: Picture, page: Image, background: npt.NDArray[np.float32]
@@ -140,7 +142,7 @@ def _with_edges_of_fills(picture: Image, background: npt.NDArray[np.float32]) ->
 class _Regions(NamedTuple):
     """Number 0 is what lies between the regions."""
 
-    labels: npt.NDArray[np.int32]  # (H, W)
+    labels: Labels
     colours: FloatArray  # (n, 3), 0..255
     is_fill: BoolArray  # (n,)
     is_ink: BoolArray  # (n,): lines and dots
@@ -188,9 +190,7 @@ def _find_regions(levels: ByteArray, background: npt.NDArray[np.float32]) -> _Re
     return _Regions(labels, colours, is_fill, is_ink, background, int(side))
 
 
-def _has_canvas(
-    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], is_fill: BoolArray
-) -> bool:
+def _has_canvas(labels: Labels, stats: npt.NDArray[np.int32], is_fill: BoolArray) -> bool:
     """Whether a fill is the coloured paper of a drawing, with a margin around it.
 
     A rectangle that covers much of the picture and has something on it.
@@ -204,9 +204,7 @@ def _has_canvas(
     return False
 
 
-def _beside(
-    labels: npt.NDArray[np.int32],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _beside(labels: Labels) -> tuple[Labels, Labels, Labels]:
     """For each pixel, the region it is in or nearest to, and two of the regions around it.
 
     The two are the same where there is only one.
@@ -241,7 +239,7 @@ def _has_other_colours(ink: ByteArray, regions: _Regions) -> bool:
     return int((away > _INK).sum()) > _MIN_INK * regions.side
 
 
-def _differs_from_next(numbers: npt.NDArray[np.int32]) -> BoolArray:
+def _differs_from_next(numbers: Labels) -> BoolArray:
     """(H, W): where a number differs from the one below or behind it."""
     differs = np.zeros(numbers.shape, np.bool_)
     differs[:-1] |= numbers[:-1] != numbers[1:]

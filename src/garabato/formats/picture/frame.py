@@ -28,6 +28,7 @@ from garabato.formats.picture.outline import (
     page_in_outline,
 )
 from garabato.formats.picture.pixels import (
+    Colour,
     Image,
     connected_to_edges,
     difference,
@@ -165,9 +166,9 @@ def _page_inside_dashes(levels: ByteArray) -> BoolArray | None:
     return None
 
 
-def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
+def _edge_colours(levels: ByteArray) -> list[Colour]:
     """The most frequent colour of each edge, and the colour of the corners, without repeats."""
-    colours: list[npt.NDArray[np.int16]] = []
+    colours: list[Colour] = []
     for edge in edges(levels):
         packed = edge.astype(np.int64) @ np.array([2**16, 2**8, 1])
         values, counts = np.unique(packed, return_counts=True)
@@ -184,7 +185,7 @@ def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
 
 
 def _page_inside(
-    levels: ByteArray, frame: BoolArray, colour: npt.NDArray[np.int16], tolerance: int
+    levels: ByteArray, frame: BoolArray, colour: Colour, tolerance: int
 ) -> BoolArray | None:
     """The page that `frame` leaves, cut a little smaller; None if that is not a page.
 
@@ -225,11 +226,7 @@ def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
 
 
 def _fades(
-    levels: ByteArray,
-    frame: BoolArray,
-    page: BoolArray,
-    colour: npt.NDArray[np.int16],
-    tolerance: int,
+    levels: ByteArray, frame: BoolArray, page: BoolArray, colour: Colour, tolerance: int
 ) -> bool:
     """Whether a frame does not end at the page, but is paper in light that falls."""
     for nearest_px in (BLURRED_PX, _SMEARED_PX):
@@ -244,11 +241,7 @@ def _fades(
 
 
 def _is_paper(
-    levels: ByteArray,
-    page: BoolArray,
-    inner: BoolArray,
-    frame: npt.NDArray[np.int16],
-    is_rectangle: bool,
+    levels: ByteArray, page: BoolArray, inner: BoolArray, frame: Colour, is_rectangle: bool
 ) -> bool:
     """Whether the region inside a frame is a page rather than ink."""
     background = np.median(levels[inner], axis=0)
@@ -342,7 +335,7 @@ def _is_even(band: _Band) -> bool:
     return bool((away <= _BAND_TOLERANCE).mean() >= _EVEN_BAND)
 
 
-def _ends_at_page(band: _Band, page: npt.NDArray[np.int16]) -> bool:
+def _ends_at_page(band: _Band, page: Colour) -> bool:
     """Whether a band has none of the page's colour and ends in a step, unlike light that falls."""
     if (difference(band.profile[:-1], page) <= COMPRESSED).any():
         return False
@@ -350,9 +343,7 @@ def _ends_at_page(band: _Band, page: npt.NDArray[np.int16]) -> bool:
     return bool(np.abs(step).max() > COMPRESSED)
 
 
-def _are_drawn(
-    bands: list[_Band], levels: ByteArray, ink: BoolArray, page: npt.NDArray[np.int16]
-) -> bool:
+def _are_drawn(bands: list[_Band], levels: ByteArray, ink: BoolArray, page: Colour) -> bool:
     """Whether bands, or outlines of the page in the ink's colour, may be lines of the drawing."""
     drawn_px = _OTHER_THAN_DRAWN * _line_px(ink)
     widest = max(len(band.levels) for band in bands)
@@ -376,7 +367,7 @@ def _line_px(mask: BoolArray) -> float:
 
 
 def _width_at_page(
-    profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64], page: npt.NDArray[np.int16]
+    profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64], page: Colour
 ) -> int:
     """How many px of a band, next to the page, have the colour of the ink."""
     is_ink = (difference(profile, ink) <= _OTHER_COLOUR)[::-1]

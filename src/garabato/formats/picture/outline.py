@@ -7,10 +7,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.pixels import difference, dilated, eroded, hull_of, margins_of, pen_px
+from garabato.formats.picture.pixels import (
+    Colour,
+    difference,
+    dilated,
+    eroded,
+    hull_of,
+    margins_of,
+    pen_px,
+)
 
 #: Pixels of a frame in a JPEG file differ from its colour by at most this (of 255).
 COMPRESSED = 8
@@ -37,9 +44,7 @@ _MAX = 0.8
 _RIPPLE_PX = 8
 
 
-def page_in_outline(
-    levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]
-) -> BoolArray | None:
+def page_in_outline(levels: ByteArray, page: BoolArray, colour: Colour) -> BoolArray | None:
     """What an outline encloses that makes a page of a part of the frame's own colour.
 
     None if there is none, or if it may be part of the drawing, because it is as wide as the pen and

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 
 Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
+Colour = npt.NDArray[np.int16]  # (3,): red, green and blue, 0..255
 
 #: Longer sides in px: of the reduced page, and of the bitmap of its ink.
 PAGE_PX, INK_PX = 1024, 512
@@ -128,14 +129,14 @@ def edges(picture: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
     return picture[0], picture[-1], picture[:, 0], picture[:, -1]
 
 
-def most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
+def most_frequent(levels: ByteArray) -> Colour:
     """The most frequent level of each channel of `levels` (..., 3)."""
     column = levels.reshape(-1, 1, 3)
     counts = [cv2.calcHist([column], [c], None, [256], [0, 256]) for c in range(3)]
     return np.array([count.argmax() for count in counts], np.int16)
 
 
-def is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> BoolArray:
+def is_near(levels: ByteArray, colour: Colour, tolerance: int) -> BoolArray:
     """(H, W): whether each channel of `levels` (H, W, 3) is within `tolerance` of `colour`."""
     low, high = (np.clip(colour + d, 0, 255).astype(float) for d in (-tolerance, tolerance))
     return np.asarray(cv2.inRange(levels, low, high) > 0)
