@@ -31,12 +31,7 @@ from garabato.drawing.arrow import described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, by_alias, parse_fields
-from garabato.formats.stream import (
-    MAX_EXPANSION,
-    Input,
-    in_batches,
-    most_expanded,
-)
+from garabato.formats.stream import MAX_EXPANSION, Input, in_batches, most_expanded
 
 PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
 #: Rows decoded at a time.
@@ -406,11 +401,7 @@ def _rows(
 
 
 def _drawing(
-    value: Any,
-    fields: dict[str, Any],
-    shape: tuple[int, int] | None,
-    source: Input,
-    position: str,
+    value: Any, fields: dict[str, Any], shape: tuple[int, int] | None, source: Input, position: str
 ) -> Drawing:
     if isinstance(value, dict) and "bytes" in value:
         if value["bytes"] is None:

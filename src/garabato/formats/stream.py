@@ -134,14 +134,12 @@ def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
     n_points = 0
     try:
         for drawing in drawings:
-            if waiting and waiting[0].bitmap_shape != drawing.bitmap_shape:
+            is_full = len(waiting) == _BATCH_SIZE or n_points > _BATCH_POINTS
+            if is_full or (waiting and waiting[0].bitmap_shape != drawing.bitmap_shape):
                 yield DrawingBatch.from_drawings(waiting)
                 waiting, n_points = [], 0
             waiting.append(drawing)
             n_points += len(drawing.points)
-            if len(waiting) == _BATCH_SIZE or n_points > _BATCH_POINTS:
-                yield DrawingBatch.from_drawings(waiting)
-                waiting, n_points = [], 0
     except FormatError:  # in strict mode, yield what was read before the error
         if waiting:
             yield DrawingBatch.from_drawings(waiting)
@@ -213,16 +211,17 @@ def _read_fully(stream: Readable, size: int) -> bytes:
 
 
 class _Prefixed:
-    """A stream with the bytes already read from it put back."""
+    """A stream with the bytes already read from it put back. `n_read` counts what is read."""
 
     def __init__(self, prefix: bytes, stream: Readable) -> None:
         self._prefix = prefix
         self._stream = stream
+        self.n_read = 0
 
     def read(self, size: int) -> bytes:
-        if not self._prefix:
-            return self._stream.read(size)
         part, self._prefix = self._prefix[:size], self._prefix[size:]
+        part = part or self._stream.read(size)
+        self.n_read += len(part)
         return part
 
 
@@ -243,9 +242,9 @@ def _open_file(path: str) -> BinaryIO:
 class _BoundedGzip:
     """The expanded bytes of a gzip stream, up to the limit for bombs."""
 
-    def __init__(self, compressed: Readable) -> None:
-        self._compressed = _Counted(compressed)
-        self._expanded = gzip.GzipFile(fileobj=cast(BinaryIO, self._compressed))
+    def __init__(self, compressed: _Prefixed) -> None:
+        self._compressed = compressed
+        self._expanded = gzip.GzipFile(fileobj=cast(BinaryIO, compressed))
         self._n_expanded = 0
         self._damage: Exception | None = None
 
@@ -260,15 +259,4 @@ class _BoundedGzip:
         self._n_expanded += len(part)
         if self._n_expanded > most_expanded(self._compressed.n_read):
             raise _BombError
-        return part
-
-
-class _Counted:
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self.n_read = 0
-
-    def read(self, size: int) -> bytes:
-        part = self._stream.read(size)
-        self.n_read += len(part)
         return part

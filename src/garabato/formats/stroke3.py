@@ -23,12 +23,7 @@ import numpy.typing as npt
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError, FormatError, InputError
 from garabato.formats.bitmap import read_header
-from garabato.formats.stream import (
-    Input,
-    Writable,
-    in_batches,
-    most_expanded,
-)
+from garabato.formats.stream import Input, Writable, in_batches, most_expanded
 
 MAGIC = b"PK\x03\x04"
 PARTS = ("train", "valid", "test")
@@ -294,11 +289,10 @@ class _Unpickler(pickle._Unpickler):
 class _Array:
     """Stands in for a NumPy array; keeps its state in the pickle."""
 
-    def __init__(self) -> None:
-        self.shape: Any = None
-        self.dtype: Any = None
-        self.is_fortran: Any = None
-        self.content: Any = None
+    shape: Any = None
+    dtype: Any = None
+    is_fortran: Any = None
+    content: Any = None
 
     def __setstate__(self, state: Any) -> None:
         _, self.shape, self.dtype, self.is_fortran, self.content = state
@@ -315,15 +309,11 @@ class _Dtype:
         self.order = state[1]
 
 
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
-
-
 _STAND_INS = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy._core.multiarray", "_reconstruct"): lambda *_: _Array(),
 }
 
 

@@ -20,8 +20,7 @@ _FLAT = 1e-12
 # In each pattern, a run of digits, blanks or arguments can end at one place only, so that texts
 # that don't match are rejected in linear time.
 _NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_NUMBER = re.compile(_NUMBER_TEXT)
-_BLANK = re.compile(r"[\s,]*")
+_NUMBER = re.compile(rf"[\s,]*({_NUMBER_TEXT})[\s,]*")
 _LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
 _TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*)\)")
 _UNITS_PX = {
@@ -170,7 +169,8 @@ def shape_path(name: str, attributes: Mapping[str, str], whole: Size) -> str:
         x1, y1 = get("x1", whole[0]), get("y1", whole[1])
         return f"M{x1} {y1}L{get('x2', whole[0])} {get('y2', whole[1])}"
     if name == "rect":
-        return _rect_path(attributes, whole)
+        x, y, width, height = map(get, ("x", "y", "width", "height"), whole * 2)
+        return _rounded_path((x, y, width, height), *_radii(attributes, whole))
     cx, cy = get("cx", whole[0]), get("cy", whole[1])
     if name == "circle":
         rx = ry = get("r", diagonal)
@@ -218,16 +218,11 @@ def basic_shape_path(text: str, size: Size) -> str | None:
 
 def _numbers(text: str) -> tuple[list[float], bool]:
     """(the numbers at the start of a text, whether there is nothing else in it)."""
-    found = []
-    at = _skip(text, 0)
+    found, at = [], 0
     while match := _NUMBER.match(text, at):
-        found.append(float(match[0]))
-        at = _skip(text, match.end())
+        found.append(float(match[1]))
+        at = match.end()
     return found, at == len(text)
-
-
-def _skip(text: str, at: int) -> int:
-    return _BLANK.match(text, at).end()  # type: ignore[union-attr]
 
 
 def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
@@ -275,13 +270,6 @@ def _radians(text: str) -> float:
         return 0.0
     degrees = float(match[1]) * _UNITS_DEGREES[match[2].lower()]
     return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
-
-
-def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
-    x, y = length(attributes.get("x"), whole[0]), length(attributes.get("y"), whole[1])
-    width = length(attributes.get("width"), whole[0])
-    height = length(attributes.get("height"), whole[1])
-    return _rounded_path((x, y, width, height), *_radii(attributes, whole))
 
 
 def _rounded_path(box: tuple[float, float, float, float], rx: float, ry: float) -> str:

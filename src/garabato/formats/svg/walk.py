@@ -58,9 +58,7 @@ _MARKED = {"path", "polyline", "polygon", "line"}
 _CURVED = re.compile("[CcSsQqTtAa]")
 #: What an element's bounding box in its own units does not depend on, for all elements and for
 #: some, and the values of `transform-box` that stand for that box.
-_PLACING = {
-    "transform", "clip-path", "mask", "mask-image", "style", "class",
-}  # fmt: skip
+_PLACING = {"transform", "clip-path", "mask", "mask-image", "style", "class"}
 _AREAS = {"use": {"x", "y"}, "svg": {"x", "y", "width", "height", "viewBox"}}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 #: An outline no wider than this share of its length has no inside.
@@ -70,7 +68,7 @@ _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 
 
 def read_document(root: Element) -> Document:
-    """What the document of this root paints. Raises TooMuchError and StyleTooComplexError."""
+    """What the document of this root paints. Raises FormatError for too much."""
     return _Walker(root).document()
 
 
@@ -251,10 +249,7 @@ class _Walker:
             return []
         if name not in _MARKED:
             return []
-        markers = []
-        for text in texts:
-            marker = self._tree.referenced(text)
-            markers.append(marker if marker is not None and marker.tag == "marker" else None)
+        markers = list(map(self._tree.referenced, texts))
         path = shape_path(name, declared, context.whole)
         points, starts, _ = self._tree.flattened(path, IDENTITY)
         if len(points) == 0:
@@ -263,7 +258,7 @@ class _Walker:
         found: list[tuple[Element, Context]] = []
         for at, position, angle in vertices(points, starts, has_mid=not is_curved):
             marker = markers[at]
-            if marker is not None:
+            if marker is not None and marker.tag == "marker":
                 found += self._marker(marker, at == 0, position, angle, context)
         return found[::-1]
 
