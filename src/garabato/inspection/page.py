@@ -21,6 +21,10 @@ MAX_SAMPLED = 400
 
 def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
     """Write the inspection as a self-contained HTML page. Raises StorageError."""
+    histograms = {
+        "Strokes in a drawing": inspection.strokes,
+        "Points in a drawing": inspection.points,
+    }
     page = html_page(
         "garabato.inspection",
         "page.html",
@@ -29,7 +33,9 @@ def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
         has_splits=any(category.splits for category in inspection.categories),
         countries=list(inspection.countries.items())[:MAX_COUNTRIES],
         n_other_countries=max(0, len(inspection.countries) - MAX_COUNTRIES),
-        histograms=_histograms(inspection),
+        histograms=[
+            (title, spread, _labels(spread)) for title, spread in histograms.items() if spread
+        ],
         repeated=_shown_groups(inspection, inspection.repeated),
         near=_shown_groups(inspection, inspection.near),
         samples=_samples(inspection),
@@ -49,47 +55,14 @@ class Shown:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a histogram, in the units of its SVG; `label` is its tooltip."""
-
-    x: float
-    height: float
-    n: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """A histogram 100 units high with bars 10 wide."""
-
-    title: str
-    summary: str
-    bars: list[Bar]
-    first: str
-    last: str
-
-
-def _histograms(inspection: Inspection) -> list[Histogram]:
-    pairs = (
-        ("Strokes in a drawing", inspection.strokes),
-        ("Points in a drawing", inspection.points),
-    )
-    return [_histogram(title, spread) for title, spread in pairs if spread is not None]
-
-
-def _histogram(title: str, spread: Spread) -> Histogram:
+def _labels(spread: Spread) -> list[str]:
+    """What each bin counts: "1 to 4"."""
     width, n_bins = spread.bin_width, len(spread.bins)
     labels = [
         f"{i + 1}" if width == 1 else f"{i * width + 1} to {(i + 1) * width}" for i in range(n_bins)
     ]
     labels[-1] = f"{(n_bins - 1) * width + 1} or more"
-    tallest = max(spread.bins)
-    bars = [
-        Bar(x=10 * i, height=100 * n / tallest, n=n, label=f"{labels[i]}: {n:,} drawings")
-        for i, n in enumerate(spread.bins)
-    ]
-    return Histogram(title, str(spread), bars, labels[0], labels[-1])
+    return labels
 
 
 def _shown_groups(inspection: Inspection, groups: Groups) -> list[tuple[int, list[Shown]]]:
