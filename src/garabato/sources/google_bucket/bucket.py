@@ -17,12 +17,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from garabato.categories import (
-    CATEGORIES,
-    Categories,
-    choose_categories,
-    split_names,
-)
+from garabato.categories import CATEGORIES, Categories, choose_categories, split_names
 from garabato.errors import (
     CategoryError,
     InputError,
@@ -154,8 +149,8 @@ def download(
                 progress=progress,
             )
             n_done_before = fetcher.run(names)
-    entries = {name: record.entry(name) for name in names}
-    counts = {name: entry["n_drawings"] for name, entry in entries.items()}
+    entries = [record.entries[name] for name in names]
+    counts = {name: record.entries[name]["n_drawings"] for name in names}
     return Download(
         path=out,
         n_categories=len(names),
@@ -163,8 +158,8 @@ def download(
         fetched_bytes=fetcher.fetched_bytes,
         n_done_before=n_done_before,
         short={name: n for name, n in counts.items() if n is not None and n < per_category},
-        at_random=all(entry["at_random"] for entry in entries.values()),
-        record=record.to_dict(),
+        at_random=all(entry["at_random"] for entry in entries),
+        record=record.document,
     )
 
 
@@ -294,7 +289,7 @@ class CategoryFetcher:
                 file = self.web.look_up(file.url)
 
     def _fetch_whole(self, name: str, file: RemoteFile) -> None:
-        etag_of_part = self.record.entry(name).get("etag")
+        etag_of_part = self.record.entries[name].get("etag")
         if etag_of_part != file.etag:
             part_path(self._target(name)).unlink(missing_ok=True)
             self.record.update(name, etag=file.etag)
@@ -364,41 +359,37 @@ class CategoryFetcher:
         return Lines(_LINE_BYTES[self.kind])
 
     def _completed(self, names: list[str]) -> str:
-        done = sum(bool(self.record.entry(name)["finished"]) for name in names)
+        done = sum(self.record.entries[name]["finished"] for name in names)
         return f"{done} of {len(names)} categories are complete in {self.out}"
 
 
 class DownloadRecord:
-    """The record of one folder; thread-safe, saved at every change."""
+    """The record of one folder, saved at every change.
+
+    `document` is its content, `entries` maps categories to their entries in it. Several threads may
+    update different categories.
+    """
 
     def __init__(self, folder: Path, *, bucket: str, kind: str) -> None:
         self._path = folder / RECORD
         self._lock = threading.Lock()
-        self._document: dict[str, Any] = {
+        self.entries = self._read(bucket, kind) if self._path.exists() else {}
+        self.document = {
             "version": _RECORD_VERSION,
             "licence": _LICENCE,
             "bucket": bucket,
             "format": kind,
-            "categories": {},
+            "categories": self.entries,
         }
-        if self._path.exists():
-            self._document["categories"] = self._read(bucket, kind)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON: licence, bucket, format and an entry for each category."""
-        with self._lock:
-            copy: dict[str, Any] = json.loads(json.dumps(self._document))
-        return copy
 
     def begin(self, files: Mapping[str, Path], settings: dict[str, Any]) -> list[str]:
         """Record categories and their files; return those not complete yet with these settings.
 
         Raises InputError for an existing file that was not downloaded.
         """
-        entries = self._document["categories"]
         wanted = []
         for name, file in files.items():
-            entry = entries.get(name)
+            entry = self.entries.get(name)
             if entry is None and file.exists():
                 raise InputError(
                     f"{file} already exists and was not downloaded by garabato; move it away or "
@@ -406,19 +397,15 @@ class DownloadRecord:
                 )
             if entry is None or not _is_finished(file, entry, settings):
                 etag = entry.get("etag") if entry else None
-                entries[name] = {"finished": False, "etag": etag}
+                self.entries[name] = {"finished": False, "etag": etag}
                 wanted.append(name)
         self._save()
         return wanted
 
     def update(self, category: str, **known: Any) -> None:
         with self._lock:
-            self._document["categories"][category] |= known
+            self.entries[category] |= known
             self._save()
-
-    def entry(self, category: str) -> dict[str, Any]:
-        with self._lock:
-            return dict(self._document["categories"][category])
 
     def _read(self, bucket: str, kind: str) -> dict[str, Any]:
         try:
@@ -442,7 +429,7 @@ class DownloadRecord:
         return categories
 
     def _save(self) -> None:
-        write_bytes(self._path, json.dumps(self._document, indent=1).encode())
+        write_bytes(self._path, json.dumps(self.document, indent=1).encode())
 
 
 def _chosen(categories: Categories, seed: int) -> list[str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import orjson
@@ -105,29 +105,29 @@ class FromStart:
         return len(self._buffer)
 
 
-class Layout(Protocol):
+class Layout(ABC):
     """One kind of file. Records start at `first_byte`; a piece is a multiple of `unit` bytes."""
 
     typical_bytes: int
-    first_byte: int
-    unit: int
+    first_byte = 0
+    unit = 1
 
+    @abstractmethod
     def records(self, read: Read, first: int, end: int) -> Iterator[bytes]:
         """Yield the drawings that begin in the piece, as bytes of the file."""
 
+    @abstractmethod
     def identities(self, record: bytes) -> tuple[bytes, ...] | None:
         """Keys of a drawing: records that share a key are the same drawing. None if the record is
         not a drawing."""
 
     def join(self, records: list[bytes]) -> bytes:
         """Join records into a file."""
+        return b"".join(records)
 
 
-class Lines:
+class Lines(Layout):
     """ndjson: a drawing per line."""
-
-    first_byte = 0
-    unit = 1
 
     def __init__(self, typical_bytes: int) -> None:
         self.typical_bytes = typical_bytes
@@ -166,7 +166,7 @@ class Lines:
         return b"".join(record + b"\n" for record in records)
 
 
-class BinaryRecords:
+class BinaryRecords(Layout):
     """`.bin`: records of various lengths with nothing between them.
 
     Nothing marks where a record begins. So a piece starts at the first position from which `RUN`
@@ -177,8 +177,6 @@ class BinaryRecords:
     """
 
     typical_bytes = 120
-    first_byte = 0
-    unit = 1
     RUN = 3
 
     _KEY_IDS = range(10**15, 10**16)
@@ -199,9 +197,6 @@ class BinaryRecords:
         if n_strokes == 0:
             return None
         return _digest(record[15:]), record[:8]
-
-    def join(self, records: list[bytes]) -> bytes:
-        return b"".join(records)
 
     def _first_record(self, window: _Window, end: int) -> int | None:
         for at in self._candidates(window.data[: end - window.start + HEADER.size - 1]):
@@ -259,7 +254,7 @@ class BinaryRecords:
         return at if window.reach(at) else None
 
 
-class Rows:
+class Rows(Layout):
     """`.npy`: a header, then 784 bytes per bitmap."""
 
     typical_bytes = unit = SIDE_PX * SIDE_PX
