@@ -118,7 +118,7 @@ class Dataset:
         """(N,) int64: the index in `categories` for each drawing of a split."""
         files = self._files(name)
         categories: list[str] = (
-            tfrecord.read_categories(files)
+            [str(category) for category in tfrecord.read_split(files).categories]
             if self._is_tfrecord
             else _read(files, columns=["category"])["category"].to_pylist()
         )

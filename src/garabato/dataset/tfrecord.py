@@ -94,19 +94,9 @@ def read_split(files: Sequence[Path]) -> DrawingBatch:
 
     Verifies checksums. Raises DatasetError naming the file and the byte or record.
     """
-    rows: list[int] = []
-    drawings: list[Drawing] = []
-    for file in files:
-        for row, drawing in _read_file(file):
-            rows.append(row)
-            drawings.append(drawing)
-    batch = DrawingBatch.from_drawings(drawings)
-    return batch.take(np.argsort(np.array(rows, np.int64), kind="stable"))
-
-
-def read_categories(files: Sequence[Path]) -> list[str]:
-    """The category of every drawing of a split, in the order of `read_split`."""
-    return [str(category) for category in read_split(files).categories]
+    found = [pair for file in files for pair in _read_file(file)]
+    found.sort(key=lambda pair: pair[0])
+    return DrawingBatch.from_drawings(drawing for _, drawing in found)
 
 
 def to_features(drawing: Drawing, *, label: int, row: int, png: bytes) -> dict[str, Value]:

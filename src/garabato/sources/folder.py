@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -162,8 +162,9 @@ class FolderSource:
                 name = f"{category}/{_as_text(file.name)}"
                 if self._from == "name" or same_name[file.name] > 1:
                     name = self._path_inside(file)
-                batches = _read_picture(file, category, name, strict, own_report)
-                pictures += map(self._with_original(file), batches)
+                details = self._details(file) if self._keep_originals else None
+                for batch in _read_picture(file, category, name, strict, own_report):
+                    pictures.append(batch.replace(details=[details] * len(batch)))
                 if len(pictures) >= _PICTURES_A_BATCH:
                     yield DrawingBatch.concatenate(pictures)
                     pictures = []
@@ -313,18 +314,16 @@ class FolderSource:
                 f"{others.total():,}",
             )
 
-    def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
-        """Adds the title, path and content of a file to the drawings read from it."""
-        if not self._keep_originals:
-            return lambda batch: batch
+    def _details(self, file: Path) -> Details:
+        """The title, path and content of a file, for the drawings read from it."""
         details = Details(title=_as_text(plain_stem(file)), source_path=self._path_inside(file))
         try:
             with open(file, "rb") as opened:
                 content = opened.read(MAX_ORIGINAL_BYTES + 1)
-            details = replace(details, original=content)
+            return replace(details, original=content)
         except (OSError, DrawingError):  # too large, or neither an SVG nor a picture browsers show
             _log.info("%s: its original is not kept", file)
-        return lambda batch: batch.replace(details=[details] * len(batch))
+            return details
 
     def _path_inside(self, file: Path) -> str:
         """The path of a file in the folder; its name if it is the source itself."""
