@@ -61,12 +61,11 @@ class Clips:
         kind = "clipPathUnits" if region.tag == "clipPath" else "maskContentUnits"
         is_of_box = own.get(kind) == "objectBoundingBox"
         has_area = region.tag == "mask" and not own.keys().isdisjoint(_AREA)
-        area: Rectangle | None = None
+        is_area_of_box = own.get("maskUnits") != "userSpaceOnUse"
         box = None
-        if is_of_box or (has_area and own.get("maskUnits") != "userSpaceOnUse"):
+        if is_of_box or (has_area and is_area_of_box):
             box = self._box(element, inside) or (0.0, 0.0, 0.0, 0.0)
-        if has_area:
-            area = _area_of(own, box if own.get("maskUnits") != "userSpaceOnUse" else None, whole)
+        area = _area_of(own, box if is_area_of_box else None, whole) if has_area else None
         if is_of_box and box is not None:
             left, top, right, bottom = box
             matrix = multiply(matrix, (right - left, 0.0, 0.0, bottom - top, left, top))

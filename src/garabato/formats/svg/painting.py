@@ -53,10 +53,8 @@ def visible_lines(document: Document) -> list[Points]:
         items = _without_rules(items, document.page)
     if not items:
         return []
-    if _is_plain(items, document):
-        return [line for item in items for line in clipped_lines(item)]
     frame = document.page or _bounds(items)
-    if frame is None:  # no finite points, or no extent
+    if frame is None or _is_plain(items, document):
         return [line for item in items for line in clipped_lines(item)]
     background = document.background or WHITE
     lines, ground = _paint(items, frame, background, has_page=document.page is not None)
@@ -147,6 +145,7 @@ def _spans(item: Item, page: Rectangle) -> bool:
 
 
 def _bounds(items: list[Item]) -> Rectangle | None:
+    """What the items cover; None if they have no finite points, or no extent."""
     points = np.concatenate([item.points for item in items])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = max(item.stroke_width if item.stroke else 0.0 for item in items)

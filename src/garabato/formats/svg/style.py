@@ -22,23 +22,15 @@ Paint = Colour | str | None
 MIN_ALPHA = 0.02
 #: A reference to an element of the document, and what follows it.
 URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
+#: Properties whose field in `Style` has another name than theirs.
+_FIELDS = {
+    "color": "colour", "visibility": "is_visible", "stroke-dasharray": "dashes",
+    "stroke-dashoffset": "dash_offset", "stroke-linecap": "line_cap",
+}  # fmt: skip
 _INHERITED = {
-    "fill": "fill",
-    "stroke": "stroke",
-    "color": "colour",
-    "fill-opacity": "fill_opacity",
-    "stroke-opacity": "stroke_opacity",
-    "stroke-width": "stroke_width",
-    "visibility": "is_visible",
-    "fill-rule": "fill_rule",
-    "clip-rule": "clip_rule",
-    "stroke-dasharray": "dashes",
-    "stroke-dashoffset": "dash_offset",
-    "stroke-linecap": "line_cap",
-    "marker-start": "marker_start",
-    "marker-mid": "marker_mid",
-    "marker-end": "marker_end",
-}
+    "fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "fill-rule", "clip-rule",
+    "marker-start", "marker-mid", "marker-end", *_FIELDS,
+}  # fmt: skip
 _KEYWORDS = {"inherit", "unset", "initial", "revert"}
 _INVALID = object()
 #: Transforms that CSS refuses: only zero may have no unit, and commas separate arguments.
@@ -87,8 +79,8 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
     changed: dict[str, Any] = {}
     if "marker" in declared:
         changed = dict.fromkeys(("marker_start", "marker_mid", "marker_end"), declared["marker"])
-    for name in declared.keys() & _INHERITED.keys():
-        field = _INHERITED[name]
+    for name in declared.keys() & _INHERITED:
+        field = _FIELDS.get(name) or name.replace("-", "_")
         value = declared[name].strip()
         if value.lower() == "initial":
             changed[field] = getattr(_INITIAL, field)
