@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -57,15 +57,15 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     data = source.read(BLOCK_BYTES)
     while data:
         block = np.frombuffer(data, np.uint8)
-        found = _Scan(*_scan_records(block))
-        used = int(found.firsts[-1])
+        firsts, n_strokes, n_points, why, fault = _scan_records(block)
+        used = int(firsts[-1])
         if used:
-            yield _batch(block, found)
-        if found.why not in (_COMPLETE, _NEEDS_MORE):
-            source.reject(_damage(source, offset + found.fault, offset + used, found.why))
+            yield _batch(block, firsts, n_strokes, n_points)
+        if why not in (_COMPLETE, _NEEDS_MORE):
+            source.reject(_damage(source, offset + fault, offset + used, why))
             return
         more = source.read(BLOCK_BYTES)
-        if found.why == _NEEDS_MORE and not more:
+        if why == _NEEDS_MORE and not more:
             source.reject(
                 source.error(
                     "the file ends inside a drawing; fetch it again",
@@ -96,13 +96,14 @@ def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
     return [f"{time[:10]} {time[11:]} UTC" for time in times]
 
 
-def _batch(block: npt.NDArray[np.uint8], found: _Scan) -> DrawingBatch:
-    n_drawings = len(found.firsts) - 1
-    points = np.empty((found.n_points, 2), np.float32)
-    stroke_starts = np.zeros(found.n_strokes + 1, np.int64)
-    drawing_starts = np.zeros(n_drawings + 1, np.int64)
-    _fill_strokes(block, found.firsts, points, stroke_starts, drawing_starts)
-    heads = sliding_window_view(block, HEADER.size)[found.firsts[:-1]].view(_COLUMNS)[:, 0]
+def _batch(
+    block: npt.NDArray[np.uint8], firsts: IntArray, n_strokes: int, n_points: int
+) -> DrawingBatch:
+    points = np.empty((n_points, 2), np.float32)
+    stroke_starts = np.zeros(n_strokes + 1, np.int64)
+    drawing_starts = np.zeros(len(firsts), np.int64)
+    _fill_strokes(block, firsts, points, stroke_starts, drawing_starts)
+    heads = sliding_window_view(block, HEADER.size)[firsts[:-1]].view(_COLUMNS)[:, 0]
     return DrawingBatch(
         points=points,
         stroke_starts=stroke_starts,
@@ -242,23 +243,13 @@ def _seconds(timestamp: str | None) -> int:
     return seconds
 
 
-class _Scan(NamedTuple):
-    """Where the whole records at the beginning of a block lie.
-
-    `firsts` (N + 1,) int64: their first bytes, closed by the byte behind the last. `why` the
-    scanner stopped, and the byte where the next record's `fault` lies.
-    """
-
-    firsts: IntArray
-    n_strokes: int
-    n_points: int
-    why: int
-    fault: int
-
-
 @kernel
 def _scan_records(data):  # type: ignore[no-untyped-def]
-    """Check and count the records at the beginning of `data` (n,) uint8: the fields of `_Scan`."""
+    """Check and count the N whole records at the beginning of `data` (n,) uint8.
+
+    Returns their first bytes (N + 1,) int64, closed by the byte behind the last; their numbers of
+    strokes and points; why the scanner stopped; and the byte where the next record's fault lies.
+    """
     n_bytes = len(data)
     firsts = np.empty(n_bytes // _HEADER_BYTES + 2, np.int64)
     n_records = 0

@@ -320,14 +320,26 @@ class CategoryFetcher:
             self._count_bytes(len(data))
             return data
 
+        def sample_by(read: Read) -> Sample:
+            return sample_file(
+                read,
+                file.size_bytes,
+                self._layout(read),
+                n,
+                seed=self.seed,
+                name=name,
+                at_random=at_random,
+                on_found=lambda found: self._show_progress(name, found),
+            )
+
         at_random = True
         try:
-            sample = self._sample(name, file, n, read, at_random=at_random)
+            sample = sample_by(read)
         except NoRangesError:
             at_random = False
             with closing(self.web.stream(file)) as stream:
                 from_start = FromStart(stream)
-                sample = self._sample(name, file, n, from_start, at_random=at_random)
+                sample = sample_by(from_start)
             self._count_bytes(from_start.n_bytes)
         write_bytes(self._target(name), sample.content)
         self.record.update(
@@ -336,20 +348,6 @@ class CategoryFetcher:
         )  # fmt: skip
         self._totals[name] = sample.n_drawings
         self._show_progress(name, sample.n_drawings)
-
-    def _sample(
-        self, name: str, file: RemoteFile, n: int, read: Read, *, at_random: bool
-    ) -> Sample:
-        return sample_file(
-            read,
-            file.size_bytes,
-            self._layout(read),
-            n,
-            seed=self.seed,
-            name=name,
-            at_random=at_random,
-            on_found=lambda found: self._show_progress(name, found),
-        )
 
     def _layout(self, read: Read) -> Layout:
         if self.kind == "npy":
