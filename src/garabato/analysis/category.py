@@ -42,11 +42,7 @@ class CategorySummary:
 
 
 def summarize_category(
-    gallery: Gallery,
-    category: str,
-    *,
-    n_typical: int = 8,
-    n_odd: int = 8,
+    gallery: Gallery, category: str, *, n_typical: int = 8, n_odd: int = 8
 ) -> CategorySummary:
     """Summarize the drawings of `category`; deterministic.
 

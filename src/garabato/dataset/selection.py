@@ -78,15 +78,11 @@ def first_candidates(
                 f"{category!r} comes as {' and as '.join(sorted(kinds))}; keep the files of one "
                 "kind in the folder"
             )
-        part = _distinct_part(
-            batch.on_grid(),
-            order_key,
-            seen,
-            counts,
-            recognized_only=recognized_only,
-            cutoff=cutoff,
+        kept.append(
+            _distinct_part(
+                batch.on_grid(), order_key, seen, counts, cutoff, recognized_only=recognized_only
+            )
         )
-        kept.append(part)
         if sum(len(part.order) for part in kept) > 4 * n_kept:
             kept = [_first(kept, n_kept)]
             cutoff = kept[0].order[-1]
@@ -230,9 +226,9 @@ def _distinct_part(
     order_key: bytes,
     seen: tuple[_Seen, _Seen],
     counts: Counter[str],
+    cutoff: np.uint64,
     *,
     recognized_only: bool,
-    cutoff: np.uint64,
 ) -> _Part:
     """The usable, new drawings of a batch whose sort key is below `cutoff`."""
     usable = batch.has_ink

@@ -53,10 +53,7 @@ POINTS = ("points", "paths")
 #: Half a character: what a lone \ud800 or text that is not UTF-8 is read as.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Keys of the objects that libraries for drawing in web pages write.
-_CANVASES = (
-    ({"version", "objects"}, "Fabric.js"),
-    ({"attrs", "className"}, "Konva"),
-)
+_CANVASES = (({"version", "objects"}, "Fabric.js"), ({"attrs", "className"}, "Konva"))
 _TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 

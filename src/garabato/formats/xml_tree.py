@@ -46,11 +46,7 @@ def root_name(head: bytes) -> str | None:
 
 
 def parse_xml(
-    source: Input,
-    namespace: str,
-    *,
-    max_bytes: int = MAX_BYTES,
-    max_elements: int = MAX_ELEMENTS,
+    source: Input, namespace: str, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS
 ) -> Element:
     """Parse a document of the vocabulary `namespace` and return its root.
 

@@ -56,10 +56,7 @@ def first_of_each(source: Source, n: int) -> Iterator[DrawingBatch]:
 
 
 def open_source(
-    path: str | PathLike[str],
-    *,
-    category_from: CategoryFrom = "auto",
-    keep_originals: bool = False,
+    path: str | PathLike[str], *, category_from: CategoryFrom = "auto", keep_originals: bool = False
 ) -> Source:
     """Open a folder or file of drawings, or "starter", the starter set.
 
