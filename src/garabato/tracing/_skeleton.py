@@ -48,6 +48,7 @@ _FILLED, _OUTLINE = 1.9, 1.7
 _SCRIBBLED, _APART = 8.0, 2.5
 
 _Distances = npt.NDArray[np.int32]
+Lengths = npt.NDArray[np.float64]
 
 
 class WorkingImages(NamedTuple):
@@ -88,12 +89,12 @@ class Skeletons(NamedTuple):
     """
 
     pixels: IntArray
-    depths: npt.NDArray[np.float64]
+    depths: Lengths
     starts: IntArray
-    radii: npt.NDArray[np.float64]
+    radii: Lengths
 
 
-def skeletons(images: WorkingImages, sides: npt.NDArray[np.float64]) -> Skeletons:
+def skeletons(images: WorkingImages, sides: Lengths) -> Skeletons:
     """Thin working images, which are overwritten. `sides` (N,) are the longer sides of the bitmaps
     in working px."""
     ink, stride = images.ink.ravel(), images.ink.shape[1]
@@ -246,12 +247,8 @@ def _steps(stride: int) -> tuple[int, ...]:
 
 
 def _pen_radii(
-    distance: _Distances,
-    pixels: IntArray,
-    starts: IntArray,
-    stride: int,
-    sides: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+    distance: _Distances, pixels: IntArray, starts: IntArray, stride: int, sides: Lengths
+) -> Lengths:
     """Half the line widths in working px: the median of the distance along its ridges."""
     distances = distance[pixels]
     is_ridge = np.ones(len(pixels), np.bool_)
@@ -275,11 +272,7 @@ def _pen_radii(
 
 
 def _hollow(
-    images: WorkingImages,
-    distance: _Distances,
-    pixels: IntArray,
-    starts: IntArray,
-    radii: npt.NDArray[np.float64],
+    images: WorkingImages, distance: _Distances, pixels: IntArray, starts: IntArray, radii: Lengths
 ) -> bool:
     """Reduce filled areas to lines around their middle; returns whether there were any.
 
