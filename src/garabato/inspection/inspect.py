@@ -55,11 +55,8 @@ def inspect(
         opened = open_source(target, category_from=category_from)
     path = Path(target if isinstance(target, str | PathLike) else getattr(target, "path", "source"))
     report = ReadReport() if report is None else report
-    if isinstance(opened, Dataset):
-        kind, tables = "data set", list(_read_dataset(opened, report, progress))
-    else:
-        check_source(opened)
-        kind, tables = "source", list(_read_source(opened, report, progress))
+    kind = "data set" if isinstance(opened, Dataset) else "source"
+    tables = list(_read(opened, report, progress))
     if not tables:
         raise SourceError(f"{path} holds no readable drawing")
     schema = tables[0].schema
@@ -241,26 +238,22 @@ def near_groups(batch: DrawingBatch) -> list[IntArray]:
     return groups
 
 
-def _read_dataset(
-    dataset: Dataset, report: ReadReport, progress: Progress | None
+def _read(
+    opened: Dataset | Source, report: ReadReport, progress: Progress | None
 ) -> Iterator[pa.Table]:
-    for done, name in enumerate(SPLITS, start=1):
-        batch = dataset.split(name)
-        report.n_read += len(batch)
-        if len(batch):
-            yield to_table(batch, name)
-        if progress:
-            progress("read", done, len(SPLITS))
-
-
-def _read_source(
-    source: Source, report: ReadReport, progress: Progress | None
-) -> Iterator[pa.Table]:
-    names = list(source.categories())
+    if not isinstance(opened, Dataset):
+        check_source(opened)
+    names = SPLITS if isinstance(opened, Dataset) else list(opened.categories())
     for done, name in enumerate(names, start=1):
-        for batch in source.read(name, report=report):
-            key_ids = [key_id or "" for key_id in batch.key_ids]
-            yield to_table(batch.on_grid().replace(key_ids=key_ids))
+        if isinstance(opened, Dataset):
+            batch = opened.split(name)
+            report.n_read += len(batch)
+            if len(batch):
+                yield to_table(batch, name)
+        else:
+            for batch in opened.read(name, report=report):
+                key_ids = [key_id or "" for key_id in batch.key_ids]
+                yield to_table(batch.on_grid().replace(key_ids=key_ids))
         if progress:
             progress("read", done, len(names))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 
 from garabato.drawing import Drawing, IntArray
@@ -38,7 +39,10 @@ def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
         ],
         repeated=_shown_groups(inspection, inspection.repeated),
         near=_shown_groups(inspection, inspection.near),
-        samples=_samples(inspection),
+        samples=[
+            (name, _shown(inspection, rows))
+            for name, rows in islice(inspection.samples(SAMPLE_SIZE).items(), MAX_SAMPLED)
+        ],
         sample_size=SAMPLE_SIZE,
         n_unsampled=max(0, len(inspection.categories) - MAX_SAMPLED),
         dots=_shown(inspection, inspection.dots[: 2 * MAX_MEMBERS]),
@@ -80,8 +84,3 @@ def _shown(inspection: Inspection, rows: IntArray) -> list[Shown]:
         )
         for drawing, member in zip(inspection.drawings(rows), inspection.members(rows), strict=True)
     ]
-
-
-def _samples(inspection: Inspection) -> list[tuple[str, list[Shown]]]:
-    samples = list(inspection.samples(SAMPLE_SIZE).items())[:MAX_SAMPLED]
-    return [(name, _shown(inspection, rows)) for name, rows in samples]
