@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.drawing import ByteArray
 from garabato.errors import InputError, check_opened
 from garabato.gallery.base import Gallery
 from garabato.gallery.embeddings import CountProgress, Embeddings
@@ -66,7 +66,8 @@ def find_duplicates(
             parts = both.embeddings[one, :dim], both.embeddings[other, :dim]
             scores = np.einsum("nd,nd->n", *parts) / np.float32(share)
             same = scores >= above - _ROUNDING
-            same[same] = _cosines(pictures, one[same], other[same]) >= SAME_PICTURE
+            drawn = (unit_rows(pictures[side[same]]) for side in (one, other))
+            same[same] = np.einsum("nd,nd->n", *drawn) >= SAME_PICTURE
             for i in np.flatnonzero(same):
                 score = min(1.0, float(scores[i]))
                 pairs.append(_pair(both.key_ids[one[i]], both.key_ids[other[i]], score))
@@ -121,9 +122,3 @@ def _read(
         rest = np.sqrt(np.maximum(0, 1 - np.einsum("nd,nd->n", along, along)))
         vectors[part, dim:] = np.sqrt(1 - share) * np.column_stack([along, rest])
     return Embeddings(key_ids, [None] * n, vectors), pictures, copies
-
-
-def _cosines(pictures: ByteArray, rows: IntArray, others: IntArray) -> FloatArray:
-    one, other = unit_rows(pictures[rows]), unit_rows(pictures[others])
-    cosines: FloatArray = np.einsum("nd,nd->n", one, other)
-    return cosines
