@@ -41,43 +41,43 @@ _AS_PICTURE = "; save it as PNG"
 _AS_SVG = "; export the drawing as SVG"
 #: What a file is -> how it begins. Formats that garabato reads are not listed.
 _SIGNATURES = {
-    "PostScript; export the drawing as SVG or PNG": [b"%!PS", b"\xc5\xd0\xd3\xc6"],
-    "a Git LFS pointer, not the file itself; run: git lfs pull": [b"version https://git-lfs"],
-    "an HDF5 file; convert the drawings to ndjson or PNG": [b"\x89HDF\r\n\x1a\n"],
-    "a Photoshop file; export the drawing as PNG": [b"8BPS"],
-    "a GIMP file; export the drawing as PNG": [b"gimp xcf"],
-    f"an Xfig file{_AS_SVG}": [b"#FIG "],
-    f"a Windows metafile (WMF){_AS_SVG}": [b"\xd7\xcd\xc6\x9a"],
-    "a Figma file; export the drawing as SVG or PNG": [b"fig-kiwi"],
-    "an Affinity file; export the drawing as SVG or PNG": [b"\x00\xffKA"],
-    "an AutoCAD drawing (DWG); export it as SVG or PDF": [b"AC10"],
-    "a OneNote section; export the page as PDF": [b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d"],
-    "an Office document; export the drawing as SVG or PNG": [b"\xd0\xcf\x11\xe0"],
-    "a font; export its glyphs as SVG": [b"\0\1\0\0\0", b"OTTO", b"wOFF", b"wOF2"],
-    "a Clip Studio Paint file; export the drawing as PNG": [b"CSFCHUNK"],
-    "a page of a reMarkable; export it as SVG or PDF": [b"reMarkable .lines file"],
-    f"a JPEG XL picture{_AS_PICTURE}": [b"\0\0\0\x0cJXL \r\n", b"\xff\x0a"],
-    f"a JPEG 2000 picture{_AS_PICTURE}": [b"\0\0\0\x0cjP  \r\n", b"\xffO\xffQ"],
-    f"an XPM picture{_AS_PICTURE}": [b"/* XPM */"],
-    f"an XBM picture{_AS_PICTURE}": [b"#define "],
-    f"a PAM picture{_AS_PICTURE}": [b"P7\n"],
-    "an MNG animation; save a frame of it as PNG": [b"\x8aMNG\r\n"],
-    f"a JNG picture{_AS_PICTURE}": [b"\x8bJNG\r\n"],
-    f"a PCX picture{_AS_PICTURE}": [b"\n\x05\x01\x08"],
-    "a video; save a frame of it as PNG": [b"\x1aE\xdf\xa3"],
-    "a Python pickle, which is not read; save the drawings as ndjson": [
+    "PostScript; export the drawing as SVG or PNG": (b"%!PS", b"\xc5\xd0\xd3\xc6"),
+    "a Git LFS pointer, not the file itself; run: git lfs pull": (b"version https://git-lfs",),
+    "an HDF5 file; convert the drawings to ndjson or PNG": (b"\x89HDF\r\n\x1a\n",),
+    "a Photoshop file; export the drawing as PNG": (b"8BPS",),
+    "a GIMP file; export the drawing as PNG": (b"gimp xcf",),
+    f"an Xfig file{_AS_SVG}": (b"#FIG ",),
+    f"a Windows metafile (WMF){_AS_SVG}": (b"\xd7\xcd\xc6\x9a",),
+    "a Figma file; export the drawing as SVG or PNG": (b"fig-kiwi",),
+    "an Affinity file; export the drawing as SVG or PNG": (b"\x00\xffKA",),
+    "an AutoCAD drawing (DWG); export it as SVG or PDF": (b"AC10",),
+    "a OneNote section; export the page as PDF": (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d",),
+    "an Office document; export the drawing as SVG or PNG": (b"\xd0\xcf\x11\xe0",),
+    "a font; export its glyphs as SVG": (b"\0\1\0\0\0", b"OTTO", b"wOFF", b"wOF2"),
+    "a Clip Studio Paint file; export the drawing as PNG": (b"CSFCHUNK",),
+    "a page of a reMarkable; export it as SVG or PDF": (b"reMarkable .lines file",),
+    f"a JPEG XL picture{_AS_PICTURE}": (b"\0\0\0\x0cJXL \r\n", b"\xff\x0a"),
+    f"a JPEG 2000 picture{_AS_PICTURE}": (b"\0\0\0\x0cjP  \r\n", b"\xffO\xffQ"),
+    f"an XPM picture{_AS_PICTURE}": (b"/* XPM */",),
+    f"an XBM picture{_AS_PICTURE}": (b"#define ",),
+    f"a PAM picture{_AS_PICTURE}": (b"P7\n",),
+    "an MNG animation; save a frame of it as PNG": (b"\x8aMNG\r\n",),
+    f"a JNG picture{_AS_PICTURE}": (b"\x8bJNG\r\n",),
+    f"a PCX picture{_AS_PICTURE}": (b"\n\x05\x01\x08",),
+    "a video; save a frame of it as PNG": (b"\x1aE\xdf\xa3",),
+    "a Python pickle, which is not read; save the drawings as ndjson": (
         b"\x80\x02",
         b"\x80\x03",
         b"\x80\x04",
         b"\x80\x05",
-    ],
-    "gzipped twice; expand it once": [b"\x1f\x8b"],
-    "a Zstandard archive; unpack it first": [b"\x28\xb5\x2f\xfd"],
-    "an xz archive; unpack it first": [b"\xfd7zXZ\0"],
-    "a 7-Zip archive; unpack it first": [b"7z\xbc\xaf\x27\x1c"],
-    "a bzip2 archive; unpack it first": [b"BZh"],
-    "a RAR archive; unpack it first": [b"Rar!"],
-    "a data URL; save the picture it stands for as a file": [b"data:"],
+    ),
+    "gzipped twice; expand it once": (b"\x1f\x8b",),
+    "a Zstandard archive; unpack it first": (b"\x28\xb5\x2f\xfd",),
+    "an xz archive; unpack it first": (b"\xfd7zXZ\0",),
+    "a 7-Zip archive; unpack it first": (b"7z\xbc\xaf\x27\x1c",),
+    "a bzip2 archive; unpack it first": (b"BZh",),
+    "a RAR archive; unpack it first": (b"Rar!",),
+    "a data URL; save the picture it stands for as a file": (b"data:",),
 }
 #: A header of TGA without a palette; the format has no signature.
 _TGA = re.compile(rb".\0[\x01-\x03\x09-\x0b]\0{5}.{8}[\x08\x10\x18\x20]", re.DOTALL)
@@ -173,9 +173,10 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
     Called only for files that no format with a signature matches. `may_be_records`: the file may
     be a .bin file.
     """
-    least = _MIN_PROOF_BYTES if may_be_records else 1
     for kind, signatures in _SIGNATURES.items():
-        if any(len(start) >= least and head.startswith(start) for start in signatures):
+        if may_be_records:
+            signatures = tuple(start for start in signatures if len(start) >= _MIN_PROOF_BYTES)
+        if head.startswith(signatures):
             return f"this is {kind}"
     if head[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"

@@ -211,8 +211,10 @@ def _with_other_lines(
             except FormatError:
                 yield from _joined([*pieces, DrawingBatch.from_drawings(run)])
                 raise
-    rest = columns[n_taken:] if n_taken else columns  # a slice is a copy
-    yield from _joined([*pieces, DrawingBatch.from_drawings(run), rest])
+    if run:
+        pieces.append(DrawingBatch.from_drawings(run))
+    pieces.append(columns[n_taken:] if n_taken else columns)  # a slice is a copy
+    yield from _joined(pieces)
 
 
 def _too_long(source: Input, number: int) -> FormatError:
