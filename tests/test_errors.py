@@ -152,6 +152,10 @@ def test_the_first_line_of_an_error_without_text_is_its_class() -> None:
     assert first_line(ValueError()) == "ValueError"
 
 
+def test_the_first_line_of_an_error_has_no_address() -> None:
+    assert first_line("malformed node: <ast.Call object at 0x7f3a>") == "malformed node: <ast.Call>"
+
+
 def test_a_long_first_line_of_an_error_is_cut_off() -> None:
     assert first_line(ValueError("x" * 300)) == "x" * 300
     assert first_line(ValueError("x" * 301)) == "x" * 297 + "..."

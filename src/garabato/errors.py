@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import index
@@ -193,9 +194,9 @@ def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> s
 def first_line(error: BaseException | str) -> str:
     """The first line of an error's text, or the name of its class if it has none.
 
-    Long lines are cut off after 300 characters.
+    Long lines are cut off after 300 characters; addresses of Python objects are left out.
     """
-    lines = str(error).strip().splitlines()
+    lines = re.sub(r" object at 0x[0-9a-f]+", "", str(error)).strip().splitlines()
     line = lines[0] if lines else type(error).__name__
     return line if len(line) <= 300 else f"{line[:297]}..."
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError, InputError
+from garabato.errors import FormatError, InputError, first_line
 from garabato.formats.stream import Input, Writable
 
 MAGIC = b"\x93NUMPY"
@@ -68,7 +68,7 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(file)
     except Exception as error:  # NumPy evaluates headers as Python, which may raise anything
-        raise ValueError(str(error)) from error
+        raise ValueError(first_line(error)) from error
     raise ValueError(f"version {version}")
 
 
@@ -83,7 +83,9 @@ def _open(source: Input) -> npt.NDArray[np.uint8]:
     except FormatError:
         raise
     except Exception as error:  # NumPy evaluates headers as Python, which may raise anything
-        raise source.error(f"a truncated or damaged .npy file ({error}); {_EXPECTED}") from error
+        raise source.error(
+            f"a truncated or damaged .npy file ({first_line(error)}); {_EXPECTED}"
+        ) from error
     is_flat = rows.ndim == 2 and rows.shape[1] == SIDE_PX * SIDE_PX
     is_square = rows.ndim == 3 and rows.shape[1:] == (SIDE_PX, SIDE_PX)
     if rows.dtype != np.uint8 or not (is_flat or is_square):
