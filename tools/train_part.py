@@ -16,9 +16,9 @@ of their categories, as often as they would come up in a data set with both, but
 category is seen more often than before. Bitmaps that look like a drawing of the validation or test
 part are left out.
 
-`--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them, or
-a geometric shape of the data set turned by any angle. The teacher knows neither, so their targets
-are the labels alone. `--further` takes a data set of icons of other names. The image network learns
+`--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them, and
+one in sixteen is a geometric shape of the data set turned by any angle. The teacher knows neither,
+so their targets are the labels alone. `--further` takes a data set of icons of other names. The image network learns
 to tell these names apart as well, one image in nine, each from the others by a direction like those
 of the categories. The directions are not kept: what the features learned is meant for the search of
 drawings of categories that the encoder doesn't know.
@@ -106,8 +106,8 @@ SAVE_EVERY_S = 120
 SAME = 0.9
 #: Largest share of a category's drawings that are bitmaps.
 MAX_BITMAPS = 0.5
-#: Share of a batch that are icons and turned shapes.
-ICON_SHARE = 1 / 9
+#: Shares of a batch that are icons and turned shapes.
+ICON_SHARE, TURNED_SHARE = 1 / 9, 1 / 16
 #: Images of further icons for each image of a batch.
 FURTHER_SHARE = 1 / 9
 #: Shapes whose name does not depend on how they stand, and the largest angle they are turned by.
@@ -157,9 +157,10 @@ def main() -> None:
     if arguments.bitmaps is not None:
         kept_out = [held_out, (dataset.split("test"), dataset.labels("test"))]
         bitmaps = read_bitmaps(arguments.bitmaps, encoder, kept_out)
-    icons = None
+    icons = turned = None
     if arguments.icons is not None:
-        icons = icons_and_shapes(Dataset.open(arguments.icons), strokes, dataset.categories)
+        icons = read_icons(Dataset.open(arguments.icons), dataset.categories)
+        turned = turned_shapes(strokes, dataset.categories)
     torch.manual_seed(arguments.seed)
     teacher = Teacher(copy.deepcopy(encoder.as_pytorch().model), encoder.temperature)
     if arguments.part == "strokes":
@@ -192,7 +193,7 @@ def main() -> None:
         model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
     part = PARTS[arguments.part]
     batches = MixedBatches(
-        strokes, bitmaps, icons, further, teacher, encoder.spec, part, arguments.seed
+        strokes, bitmaps, icons, turned, further, teacher, encoder.spec, part, arguments.seed
     )
     seconds = 60 * arguments.minutes
     train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
@@ -255,20 +256,23 @@ def read_bitmaps(
     return Drawings(DrawingBatch.concatenate(batches), np.concatenate(labels))
 
 
-def icons_and_shapes(icons: Dataset, drawings: Drawings, categories: Sequence[str]) -> Drawings:
-    """The icons, and the drawings of geometric shapes, each turned once by a random angle."""
+def read_icons(icons: Dataset, categories: Sequence[str]) -> Drawings:
+    """Icons, with the labels of their categories among `categories`."""
     to_label = np.array([categories.index(category) for category in icons.categories])
-    batches = [with_strokes(icons.split("train"))]
-    labels = [to_label[icons.labels("train")]]
+    return Drawings(with_strokes(icons.split("train")), to_label[icons.labels("train")])
+
+
+def turned_shapes(drawings: Drawings, categories: Sequence[str]) -> Drawings:
+    """The drawings of geometric shapes, each turned by a random angle."""
     random = np.random.default_rng(0)
+    turned: list[Drawing] = []
+    labels: list[int] = []
     for category, degrees in TURNED_DEGREES.items():
         label = categories.index(category)
         shapes = drawings.strokes.take(np.flatnonzero(drawings.labels == label))
-        batches.append(
-            DrawingBatch.from_drawings([_turned(shape, random, degrees) for shape in shapes])
-        )
-        labels.append(np.full(len(shapes), label))
-    return Drawings(DrawingBatch.concatenate(batches), np.concatenate(labels))
+        turned += [_turned(shape, random, degrees) for shape in shapes]
+        labels += [label] * len(shapes)
+    return Drawings(DrawingBatch.from_drawings(turned), np.array(labels))
 
 
 def _turned(drawing: Drawing, random: np.random.Generator, degrees: float) -> Drawing:
@@ -301,6 +305,7 @@ class MixedBatches:
     drawings: Drawings
     bitmaps: Drawings | None
     icons: Drawings | None
+    turned: Drawings | None
     further: Drawings | None
     teacher: Teacher
     spec: RenderSpec
@@ -333,16 +338,21 @@ class MixedBatches:
                     traced, self.spec, self.part.augment, keys[replaced]
                 )
         probabilities = self.teacher.probabilities(images)
-        if self.icons is not None:
+        begin = 0
+        for drawings, share in ((self.icons, ICON_SHARE), (self.turned, TURNED_SHARE)):
+            if drawings is None:
+                continue
             # The square root keeps rare icons from being seen far too often, or hardly ever.
-            weights = np.bincount(self.icons.labels)[self.icons.labels] ** -0.5
-            n_icons = round(ICON_SHARE * len(rows))
-            chosen = random.choice(len(weights), n_icons, p=weights / weights.sum())
-            images[:n_icons] = render_augmented(
-                self.icons.strokes.take(chosen), self.spec, self.part.augment, keys[:n_icons]
+            weights = np.bincount(drawings.labels)[drawings.labels] ** -0.5
+            n_chosen = round(share * len(rows))
+            chosen = random.choice(len(weights), n_chosen, p=weights / weights.sum())
+            place = slice(begin, begin + n_chosen)
+            images[place] = render_augmented(
+                drawings.strokes.take(chosen), self.spec, self.part.augment, keys[place]
             )
-            labels[:n_icons] = self.icons.labels[chosen]
-            probabilities[:n_icons] = np.eye(probabilities.shape[1])[labels[:n_icons]]
+            labels[place] = drawings.labels[chosen]
+            probabilities[place] = np.eye(probabilities.shape[1])[labels[place]]
+            begin += n_chosen
         if self.further is None:
             return MixedBatch(images, labels, probabilities)
         chosen = random.choice(len(self.further.labels), round(FURTHER_SHARE * len(rows)))
