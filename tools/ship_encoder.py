@@ -68,6 +68,9 @@ def main() -> None:
     parser.add_argument(
         "--start", type=float, default=0.0, metavar="SHARE", help="of the weights it started from"
     )
+    parser.add_argument(
+        "--strokes", type=Path, metavar="RUN_FOLDER_OR_FILE", help="with the stroke branch to take"
+    )
     parser.add_argument("--focus", type=float, help="of the embedding; default: as trained")
     parser.add_argument(
         "--stroke-weights",
@@ -109,6 +112,8 @@ def main() -> None:
     parser.add_argument("--remark", default="", help="a sentence on how it was trained")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.encoder, runtime="pytorch", precision="float32")
+    if arguments.strokes is not None:
+        take_stroke_branch(encoder, arguments.strokes)
     if arguments.start:
         blend_with_start(encoder, arguments.encoder, arguments.start)
     changes: dict[str, Any] = {"priors": True}
@@ -165,6 +170,8 @@ def main() -> None:
         if values
     )
     options += " --balance" * arguments.balance
+    if arguments.strokes is not None:
+        options = f" --strokes {arguments.strokes}{options}"
     card = model_card(
         shipped,
         evaluation,
@@ -186,6 +193,13 @@ FORM_NAME = Path(FILE_NAME).with_suffix(ONNX_SUFFIX).name
 
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+def take_stroke_branch(encoder: Encoder, run: Path) -> None:
+    """Replace the stroke branch of an encoder by that of another one."""
+    other = load_encoder(run, runtime="pytorch", precision="float32").as_pytorch().model
+    branch = {k: v for k, v in other.state_dict().items() if k.startswith("strokes.")}
+    encoder.as_pytorch().model.load_state_dict(branch, strict=False)
 
 
 def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:

@@ -16,12 +16,12 @@ of their categories, as often as they would come up in a data set with both, but
 category is seen more often than before. Bitmaps that look like a drawing of the validation or test
 part are left out.
 
-`--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them, and
-one in sixteen is a geometric shape of the data set turned by any angle. The teacher knows neither,
-so their targets are the labels alone. `--further` takes a data set of icons of other names. The image network learns
-to tell these names apart as well, one image in nine, each from the others by a direction like those
-of the categories. The directions are not kept: what the features learned is meant for the search of
-drawings of categories that the encoder doesn't know.
+`--icons` takes a data set of icons (`tools/icon_drawings.py`): one image in nine is one of them,
+and one in sixteen is a geometric shape of the data set, turned by any angle. The teacher knows
+neither, so their targets are the labels alone. `--further` takes a data set of icons of other
+names. The image network learns to tell these names apart as well, one image in nine, each from the
+others by a direction like those of the categories. The directions are not kept: what the features
+learned is meant for the search of drawings of categories that the encoder doesn't know.
 
 The learning rate falls by the clock, and `--resume` goes on after an interruption.
 """
