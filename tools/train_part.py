@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--further", type=Path, help="data set of icons of other names")
     parser.add_argument("--start", default="shipped", help="the encoder to train further")
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--learning-rate", type=float, help="the highest; default: the part's")
     parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
     parser.add_argument("--seed", type=int, default=0, help="of the order and the augmentation")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in `out`")
@@ -192,6 +193,8 @@ def main() -> None:
     if arguments.part == "strokes":
         model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
     part = PARTS[arguments.part]
+    if arguments.learning_rate is not None:
+        part = replace(part, learning_rate=arguments.learning_rate)
     batches = MixedBatches(
         strokes, bitmaps, icons, turned, further, teacher, encoder.spec, part, arguments.seed
     )
