@@ -182,6 +182,7 @@ def main() -> None:
         options,
         arguments.command,
         without_words,
+        arguments.encoder,
     )
     write_bytes(arguments.out / "MODEL_CARD.md", card.encode())
     _say(f"wrote {arguments.out}")
@@ -394,9 +395,11 @@ def model_card(
     options: str = "",
     given_commands: Sequence[str] = (),
     without_words: float | None = None,
+    run: Path = Path("runs/part"),
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
     `options` were given to this command; `given_commands` trained it if `trainings` is empty.
+    `run` is what this command was given then.
     `without_words` is the balanced top-1 on the validation part without `--common-words`.
 
     With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
@@ -410,7 +413,7 @@ def model_card(
     half = f"{right} of\n  {evaluation['n_drawings']:,} drawings"
     if s345 is not None:
         half += f" (S345: {100 * s345['partial_top1']['50']:.0f} % of {s345['n_drawings']:,})"
-    run = trainings[-1].run if trainings else "runs/part"
+    run = trainings[-1].run if trainings else run
     newline = "\n"
     expects = ""
     if "--balance" in options:

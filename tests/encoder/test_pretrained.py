@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 import garabato
@@ -42,6 +43,26 @@ def test_a_plain_circle_is_recognised_without_any_training():
     best = garabato.load_encoder().classify(garabato.Drawing([(xs, ys)]), k=5)
     round_things = {"circle", "octagon", "hexagon", "moon", "cookie", "wheel", "baseball", "apple"}
     assert {prediction.category for prediction in best} & round_things
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 30))
+@pytest.mark.parametrize(("category", "n_corners"), [("triangle", 3), ("hexagon", 6)])
+def test_a_shape_keeps_its_name_however_it_stands(category, n_corners, degrees):
+    angles = np.radians(degrees) + 2 * np.pi * np.arange(n_corners + 1) / n_corners
+    (answer,) = garabato.load_encoder().classify(
+        [Drawing([[np.sin(angles), -np.cos(angles)]])], k=1
+    )
+    assert answer[0].category == category
+
+
+def test_a_triangle_on_its_corner_is_a_triangle(tmp_path):
+    svg = tmp_path / "triangle.svg"
+    svg.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 270 240" fill="none">'
+        '<path fill="currentColor" d="M40 40L140 180L240 40Z"/></svg>'
+    )
+    (answer,) = garabato.load_encoder().classify(garabato.read_drawings(svg), k=1)
+    assert answer[0].category == "triangle"
 
 
 def test_real_drawings_are_recognised_without_any_training(quickdraw):
