@@ -144,6 +144,9 @@ def test_the_nearest_is_among_those_given():
 def test_a_hint_names_the_nearest_name_or_says_something_else():
     assert did_you_mean("catt", ["dog", "cat"]) == "; did you mean 'cat'?"
     assert did_you_mean("xyzzy", ["dog", "cat"]) == ""
+    assert did_you_mean("Paris", [" Paris", "Rome"]) == (
+        "; did you mean ' Paris', with the space at its beginning or end?"
+    )
     assert did_you_mean("xyzzy", ["dog"], otherwise="choose from dog") == "; choose from dog"
 
 

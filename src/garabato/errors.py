@@ -169,8 +169,10 @@ def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str
     If no name in `among` is similar, it is "; " and the text `otherwise`, or nothing.
     """
     nearest = nearest_name(name, among)
-    hint = otherwise if nearest is None else f"did you mean {nearest!r}?"
-    return hint and f"; {hint}"
+    if nearest is None:
+        return otherwise and f"; {otherwise}"
+    spaces = "" if nearest == nearest.strip() else ", with the space at its beginning or end"
+    return f"; did you mean {nearest!r}{spaces}?"
 
 
 def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> str | None:
