@@ -30,7 +30,9 @@ from garabato.encoder import Prediction as Prediction
 from garabato.encoder import Predictions as Predictions
 from garabato.encoder import categories_file as categories_file
 from garabato.encoder import load_encoder as load_encoder
+from garabato.encoder import load_encoder_alone as load_encoder_alone
 from garabato.encoder import lock_categories as lock_categories
+from garabato.encoder import with_categories_file as with_categories_file
 from garabato.errors import CategoryError as CategoryError
 from garabato.errors import DatasetError as DatasetError
 from garabato.errors import DrawingError as DrawingError

@@ -52,6 +52,33 @@ def test_added_categories_can_be_kept_in_a_file_of_any_name(own_model, examples,
     assert len(with_new) == len(without) + 1
 
 
+def test_a_file_that_does_not_exist_yet_has_no_categories(own_model, examples, tmp_path):
+    assert run("categories", "add", NEW, examples, "--model", own_model).exit_code == 0
+    other = ("--model", own_model, "--categories", tmp_path / "new.json")
+    assert read_json(run("categories", "list", *other, "--json"))["categories"] == []
+    done = run("categories", "remove", NEW, *other)
+    assert done.exit_code == 1
+    assert f"the category {NEW!r} does not exist" in done.stderr
+    assert run("categories", "add", "mine", examples, *other).exit_code == 0
+    listed = read_json(run("categories", "list", *other, "--json"))["categories"]
+    assert [one["category"] for one in listed] == ["mine"]
+
+
+def test_the_encoder_is_loaded_once(own_model, examples, monkeypatch):
+    assert run("categories", "add", NEW, examples, "--model", own_model).exit_code == 0
+    loaded = []
+    load = garabato.encoder.files.load_encoder_alone
+    for place in (garabato, garabato.encoder.files):
+        monkeypatch.setattr(
+            place,
+            "load_encoder_alone",
+            lambda *given, **options: loaded.append(given) or load(*given, **options),
+            raising=False,
+        )
+    assert run("categories", "remove", NEW, "--model", own_model).exit_code == 0
+    assert len(loaded) == 1
+
+
 def test_the_shipped_encoder_needs_a_file_for_added_categories(examples):
     done = run("categories", "add", NEW, examples)
     assert done.exit_code == 1

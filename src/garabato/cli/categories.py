@@ -45,8 +45,9 @@ def add(
     """
     file = _file(model, categories)
     drawings = [query.drawing for query in read_queries(files)]
+    alone = garabato.load_encoder_alone(model)
     with garabato.lock_categories(file):
-        _load(model, file).with_categories({name: drawings}).save_categories(file)
+        _with_file(alone, file).with_categories({name: drawings}).save_categories(file)
     print_result(
         {"file": str(file), "category": name, "n_drawings": len(drawings)},
         f"{name}: added from {counted(len(drawings), 'drawing')} to {file}",
@@ -65,7 +66,7 @@ def list_added(model: str | None, categories: Path | None, as_json: bool) -> Non
     Example: garabato categories list --model run
     """
     file = _file(model, categories)
-    added = _load(model, file).added_categories
+    added = _with_file(garabato.load_encoder_alone(model), file).added_categories
     if as_json:
         listed = [{"category": one.name, "n_drawings": one.n_drawings} for one in added]
         print_json({"file": str(file), "categories": listed})
@@ -92,10 +93,10 @@ def remove(
     Example: garabato categories remove resistor --model run
     """
     file = _file(model, categories)
+    alone = garabato.load_encoder_alone(model)
     with garabato.lock_categories(file):
-        _load(model, file).without_categories(names).save_categories(file)
-        kept = set(names).intersection(_load(model, file).categories)
-    if kept:
+        _with_file(alone, file).without_categories(names).save_categories(file)
+    if kept := set(names).intersection(alone.categories):
         raise garabato.InputError(
             f"the encoder file itself contains {', '.join(sorted(kept))}; use the encoder it was "
             "made from, or remove them in Python: encoder.without_categories([...]).save(...)"
@@ -113,6 +114,6 @@ def _file(model: str | None, categories: Path | None) -> Path:
     return garabato.categories_file(model) if categories is None else categories
 
 
-def _load(model: str | None, file: Path) -> garabato.Encoder:
+def _with_file(alone: garabato.Encoder, file: Path) -> garabato.Encoder:
     """The encoder, with the added categories that the file has already."""
-    return garabato.load_encoder(model, categories=file if file.exists() else None)
+    return garabato.with_categories_file(alone, None, file) if file.exists() else alone

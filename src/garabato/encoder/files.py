@@ -31,6 +31,7 @@ from garabato.errors import (
     MissingExtraError,
     StorageError,
     check_choice,
+    check_opened,
     did_you_mean,
     first_line,
     storage_errors,
@@ -104,6 +105,7 @@ def with_categories_file(
     categories: str | PathLike[str] | None = None,
 ) -> Encoder:
     """The encoder of `path` with the categories of a file, as `load_encoder` finds it."""
+    check_opened(encoder=encoder)
     if categories is None:
         if path is None or path == SHIPPED or is_hub_address(path):
             return encoder
