@@ -10,7 +10,7 @@ import pytest
 from sketches import make_drawings, simplified_line
 
 from garabato.dataset import prepare
-from garabato.dataset.store import _size_category
+from garabato.dataset.store import _size_category, plain_markdown
 from garabato.errors import DatasetError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -54,8 +54,20 @@ def test_odd_category_names_keep_the_card_readable(tmp_path: Path) -> None:
         tmp_path / "in", tmp_path / "data", categories="all", n_train=4, n_test=2, sheets=False
     )
     card = huggingface_hub.DatasetCard.load(dataset.path / "README.md")
-    assert card.data.pretty_name == "Drawings of 1 categories"
+    assert card.data.pretty_name == "Drawings of 1 category"
     assert '| cat "Ñandú" \\| --- : #1 | 4 | 2 |' in card.text
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("yes, null: @home 'a' \"b\" #1 電流", "yes, null: @home 'a' \"b\" #1 電流"),
+        ("<b>*c*</b>\n[d](e)", r"\<b\>\*c\*\</b\> \[d\](e)"),
+        ("`f` _g_ ~h~ | &lt; \\", r"\`f\` \_g\_ \~h\~ \| \&lt; \\"),
+    ],
+)
+def test_text_in_a_card_is_shown_as_it_is(text: str, markdown: str) -> None:
+    assert plain_markdown(text) == markdown
 
 
 def test_an_edited_card_is_not_replaced(sketch_source: Path, tmp_path: Path) -> None:

@@ -217,6 +217,27 @@ def test_the_card_ends_with_the_settings_of_the_run(exported):
                          '```toml\nmodel = "skfast"\n```\n')  # fmt: skip
 
 
+def test_the_title_and_added_categories_are_shown_as_they_are(encoder, tmp_path):
+    name = '@me: "A" <b> [x](y)\n# `z`'
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.toml").write_text('model = "skfast"\n')
+    (run / "metrics.jsonl").write_text('{"step": 8, "seconds": 2.9}\n')
+    export_hub(
+        encoder.with_categories({"yes: *1*": DRAWINGS}),
+        tmp_path / "out",
+        name=name,
+        results={"accuracy": 0.5},
+        run=run,
+    )
+    card = huggingface_hub.ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.model_name == name
+    assert '# @me: "A" \\<b\\> \\[x\\](y) # \\`z\\`\n' in card.text
+    assert r"it also predicts yes: \*1\*." in card.text
+    assert "8 steps in 3 seconds, with these settings" in card.text
+    assert not [line for line in card.text.splitlines() if line != line.rstrip()]
+
+
 def test_a_run_that_did_not_finish_is_named(encoder, tmp_path):
     with pytest.raises(InputError, match="not the folder of a finished training"):
         export_hub(encoder, tmp_path / "out", run=tmp_path)

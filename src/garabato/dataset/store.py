@@ -266,12 +266,14 @@ def dataset_card(manifest: Mapping[str, Any]) -> str:
     """The card of a data set, as Markdown; `manifest` is its dataset.json.
 
     The YAML front matter names the Parquet files of the splits, so that an uploaded folder loads
-    with `datasets.load_dataset`. The license is left to the owner of the drawings.
+    with `datasets.load_dataset`. The licence is left to the owner of the drawings.
     https://huggingface.co/docs/hub/datasets-cards
     """
     n_drawings = {split: known["n_drawings"] for split, known in manifest["splits"].items()}
+    n_categories = len(manifest["categories"])
+    noun = "category" if n_categories == 1 else "categories"
     metadata = {
-        "pretty_name": f"Drawings of {len(manifest['categories'])} categories",
+        "pretty_name": f"Drawings of {n_categories} {noun}",
         "task_categories": ["image-classification"],
         "tags": ["sketch", "drawing", "garabato"],
         "size_categories": [_size_category(sum(n_drawings.values()))],
@@ -287,7 +289,7 @@ def dataset_card(manifest: Mapping[str, Any]) -> str:
         ],
     }
     rows = "\n".join(
-        f"| {_cell(name)} | {count['train']:,} | {count['test']:,} |"
+        f"| {plain_markdown(name)} | {count['train']:,} | {count['test']:,} |"
         for name, count in manifest["counts"].items()
     )
     ink = _INK[manifest["kind"]].format(*manifest.get("bitmap_shape_px", ()))
@@ -307,10 +309,10 @@ No drawing is in both splits, by its id or by identical strokes.
 {ink}
 
 Made by garabato with random seed {manifest["seed"]} from the folder
-`{manifest["source"]["folder"]}`. `dataset.json` lists the files, their checksums and unreadable
-drawings. To train a network on it: `garabato train --data FOLDER --out run`.
+{plain_markdown(manifest["source"]["folder"])}. `dataset.json` lists the files, their checksums and
+unreadable drawings. To train a network on it: `garabato train --data FOLDER --out run`.
 
-This card states no license. Before you publish the data set, find out who owns the drawings, and
+This card states no licence. Before you publish the data set, find out who owns the drawings, and
 add `license:` to the front matter above.
 
 ## Categories
@@ -325,6 +327,11 @@ def front_matter(metadata: Mapping[str, Any]) -> str:
     """YAML front matter, between lines of dashes. Values are written as JSON, which is YAML."""
     lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in metadata.items())
     return f"---\n{''.join(lines)}---\n\n"
+
+
+def plain_markdown(text: str) -> str:
+    """Text on one line of Markdown, or in a cell of a table, that is shown as it is."""
+    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", " ".join(text.split()))
 
 
 def _files(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
@@ -369,8 +376,3 @@ def _size_category(n: int) -> str:
         return "n<1K"
     index = min(len(str(n)) - 4, len(bounds) - 2)
     return f"{bounds[index]}<n<{bounds[index + 1]}"
-
-
-def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from garabato.dataset.store import front_matter
+from garabato.dataset.store import front_matter, plain_markdown
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.files import ONNX_FILE, WEIGHTS_FILE
@@ -264,15 +264,16 @@ def _card(
     has_8_bits: bool,
 ) -> str:
     categories = encoder.network_categories
-    examples = ", ".join(categories[:8]) + (" ..." if len(categories) > 8 else "")
+    examples = plain_markdown(", ".join(categories[:8])) + (" ..." if len(categories) > 8 else "")
     rows = "\n".join(f"| {metric} | {value:.3f} |" for metric, value in results.items())
     table = f"| metric | value |\n| --- | ---: |\n{rows}\n" if results else "Not measured.\n"
     if results:
         table += "\nMeasured on drawings that were not used for training.\n"
-    added = ", ".join(one.name for one in encoder.added_categories)
-    more = f"garabato, not transformers.js, also predicts {added}, from a few drawings each.\n\n"
-    more = more if added else ""
-    trained_on = f"Trained on {', '.join(datasets)}. " if datasets else ""
+    added = plain_markdown(", ".join(one.name for one in encoder.added_categories))
+    more = (
+        f"In garabato, but not in transformers.js, it also predicts {added}.\n\n" if added else ""
+    )
+    trained_on = f" Trained on {plain_markdown(', '.join(datasets))}." if datasets else ""
     spec = encoder.spec
     if spec.style == "reference":
         looks = "with lines 3 px wide on 256 x 256 px"
@@ -280,11 +281,13 @@ def _card(
         looks = (
             f"with lines {spec.line_width:.1%} of the side wide and a margin of {spec.margin:.0%}"
         )
-    quantized = f"`{QUANTIZED_FILE}` is smaller and faster, and differs a little. "
-    return f"""# {name}
+    quantized = f"`{QUANTIZED_FILE}` is smaller and faster; its results differ slightly.\n"
+    return f"""# {plain_markdown(name)}
 
-Classifies hand-drawn sketches into {len(categories)} categories ({examples}) and turns them into
-embeddings of {encoder.embedding_dim} numbers, for finding similar sketches.
+Classifies hand-drawn sketches into {len(categories)} categories, and turns them into embeddings of
+{encoder.embedding_dim} numbers, for finding similar sketches.
+
+Categories: {examples}
 
 {more}## Limitations
 
@@ -321,15 +324,16 @@ const probabilities = softmax(logits.data);
 console.log(model.config.id2label[probabilities.indexOf(Math.max(...probabilities))]);
 ```
 
-Only garabato itself, in Python or its npm package, traces other pictures and uses the strokes.
+To classify other pictures or strokes, use garabato in Python or its npm package.
 
 `{ONNX_FILE}` takes drawings rendered by garabato, uint8 with ink 255, and returns `logits` and
-`embeddings`. {quantized if has_8_bits else ""}`config.json` has the categories.
+`embeddings`.
+{quantized if has_8_bits else ""}`config.json` has the categories.
 
 ## Technical details
 
 {encoder.model_name}, {encoder.n_parameters:,} weights, images of {encoder.spec.size_px} px,
-fingerprint {encoder.fingerprint}. {trained_on}
+fingerprint {encoder.fingerprint}.{trained_on}
 """
 
 
@@ -345,9 +349,9 @@ def _training(run: Path) -> str:
     try:
         settings = (run / "config.toml").read_text()
         last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-        summary = (
-            f"{last['step']:,} steps in {last['seconds'] / 60:.1f} minutes, with these settings"
-        )
+        seconds = last["seconds"]
+        time = f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+        summary = f"{last['step']:,} steps in {time}, with these settings"
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{run} is not the folder of a finished training: {error!r}") from None
     return f"\n## Training\n\n{summary}:\n\n```toml\n{settings.strip()}\n```\n"
