@@ -74,7 +74,7 @@ def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_pa
     assert f"{gallery.uri}: {document['n_odd']} odd drawing" in run(*arguments).stdout
     image = cv2.imread(str(picture))
     assert image.shape[1] > 7 * 112
-    listed = "wrong: labelled circle, but most of its neighbours are ladder (agreement 0%)"
+    listed = "wrong: labelled circle, but most of its neighbours are ladder (0% are circle)"
     assert listed in run(*arguments).stdout
     alone = run(*arguments, "--category", "circle")
     assert "0 odd drawings" in alone.stdout

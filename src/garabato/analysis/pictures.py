@@ -19,6 +19,8 @@ MAX_PICTURE_ROWS = 50
 #: Neighbours drawn beside an odd drawing, and pairs drawn in a row.
 _N_NEIGHBOURS, _PAIRS_A_ROW = 6, 3
 _CELL_PX = 112
+#: Large cells with small captions, in which Google's sixteen-digit key_ids fit.
+_WITH_KEY_IDS = {"cell_px": 144, "caption_px": 13}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +89,17 @@ def draw_odd(found: Sequence[OddDrawing], gallery: Gallery, path: str | PathLike
     for odd in shown:
         if odd.key_id not in drawings:  # deleted in the meantime
             continue
-        row = [Cell(drawings[odd.key_id], f"labelled {odd.category}", "query")]
+        row = [Cell(drawings[odd.key_id], f"{odd.key_id}\nlabelled {odd.category}", "query")]
         for key in filter(drawings.__contains__, odd.neighbours[:_N_NEIGHBOURS]):
             category = drawings[key].category
             frame: Frame = "right" if category == odd.category else "wrong"
             row.append(Cell(drawings[key], category or "unknown", frame))
         rows.append(row)
     title = (
-        f"Odd drawings in {gallery.uri}\nleft: the drawing and its label; then its nearest "
-        "neighbours, ticked if they have the same label"
+        f"Odd drawings in {gallery.uri}\nleft: the drawing, its key_id and its label; then its "
+        "nearest neighbours, ticked if they have the same label"
     )
-    save_png(draw_sheet(rows, title=title, cell_px=_CELL_PX), path)
+    save_png(draw_sheet(rows, title=title, **_WITH_KEY_IDS), path)
     return len(found)
 
 
@@ -122,8 +124,7 @@ def draw_duplicates(
         f"Nearly identical drawings in {gallery.uri}\n"
         "adjacent drawings are a pair; numbers are cosine similarities"
     )
-    # The captions are small so that Google's sixteen-digit key_ids fit.
-    save_png(draw_sheet(rows, title=title, cell_px=144, caption_px=13, together=2), path)
+    save_png(draw_sheet(rows, title=title, together=2, **_WITH_KEY_IDS), path)
     return -(-len(pairs) // _PAIRS_A_ROW)
 
 

@@ -325,7 +325,7 @@ def odd(
     for one in shown:
         stdout.print(
             f"{one.key_id}: labelled {one.category}, but most of its neighbours are "
-            f"{one.looks_like} (agreement {one.agreement:.0%})"
+            f"{one.looks_like} ({one.agreement:.0%} are {one.category})"
         )
     stdout.print(
         f"{uri}: {counted(len(found), 'odd drawing')}{partly_listed(len(shown), len(found), '-n')}"
