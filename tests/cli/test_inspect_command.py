@@ -25,6 +25,17 @@ def test_it_prints_the_counts_and_writes_the_page(sketch_source, tmp_path):
     assert "<!doctype html>" in page.read_text()
 
 
+def test_groups_of_copies_across_categories_are_counted(tmp_path):
+    (drawing,) = make_drawings(["star"], 1, seed=0)
+    for category in ("star", "sun"):
+        write_drawings(tmp_path / f"{category}.ndjson", [drawing.replace(key_id=category)])
+    page = tmp_path / "page.html"
+    done = run(tmp_path, "--html", page)
+    assert "2 drawings in 1 group; groups across categories: 1\n" in done.stdout
+    text = " ".join(page.read_text().split())
+    assert "2 drawings in 1 group; groups across categories: 1. Drawings are identical" in text
+
+
 def test_json_is_one_document(sketch_source):
     done = run(sketch_source, "--json")
     document = read_json(done)

@@ -89,8 +89,8 @@ def _print_categories(found: garabato.Inspection) -> None:
 def _groups(groups: Any, kind: str) -> str:
     if not groups.n_groups:
         return "none"
-    splits = f" and {groups.across_splits:,} across splits" if kind == "data set" else ""
+    splits = f", across splits: {groups.across_splits:,}" if kind == "data set" else ""
     return (
-        f"{groups.n_drawings:,} drawings in {counted(groups.n_groups, 'group')}, "
-        f"{groups.across_categories:,} of them across categories{splits}"
+        f"{groups.n_drawings:,} drawings in {counted(groups.n_groups, 'group')}; "
+        f"groups across categories: {groups.across_categories:,}{splits}"
     )
