@@ -221,6 +221,13 @@ def test_every_command_shows_an_example_and_stands_in_the_docs() -> None:
         assert f"## garabato {name}" in reference, f"garabato {name} is not in docs/cli.md"
 
 
+def test_code_in_the_reference_has_no_escaped_bars_and_examples_can_be_pasted() -> None:
+    reference = (ROOT / "docs" / "cli.md").read_text()
+    assert "<code>--format simplified&#124;raw&#124;bin&#124;npy</code>" in reference
+    assert "\\|" not in reference
+    assert "\ngarabato classify --model run query.ndjson -k 3\n" in reference
+
+
 def test_the_reference_of_the_command_line_is_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "write_cli_docs.py"), "--check"],

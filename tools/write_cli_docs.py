@@ -12,8 +12,6 @@ import click
 from garabato.cli import COMMANDS, main
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
-#: A bar within a cell of a Markdown table.
-BAR = "\\|"
 HEAD = """# Command line
 
 Written by `make docs` from the help of the commands; `garabato COMMAND --help` says the same.
@@ -53,10 +51,10 @@ def sections_of(command: click.Command | None, name: str) -> Iterator[str]:
 
 
 def prose(text: str) -> str:
-    """The help as Markdown: paragraphs on one line each, those marked as they are as code."""
+    """The help as Markdown: paragraphs on one line each, the examples as code to copy."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(
-        f"```\n{paragraph.removeprefix(chr(8)).strip()}\n```"
+        f"```\n{paragraph.removeprefix(chr(8)).replace('Example: ', '').strip()}\n```"
         if paragraph.startswith("\b")
         else " ".join(paragraph.split())
         for paragraph in paragraphs
@@ -79,12 +77,17 @@ def option(param: click.Option) -> str:
         names += f" {param.metavar or type_name(param.type)}"
     notes = [param.help or ""]
     if param.required:
-        notes.append("Required.")
+        notes.append("[required]")
     elif param.show_default and not param.is_flag:
-        notes.append(f"Default: {param.default}.")
-    cells = (f"`{names}`", " ".join(note for note in notes if note))
-    cells = tuple(cell.replace("|", BAR) for cell in cells)
-    return f"| {cells[0]} | {cells[1].replace('<', '&lt;')} |"
+        notes.append(f"[default: {param.default}]")
+    # Within backticks, GitHub and mkdocs disagree on how to escape a bar.
+    code = f"<code>{escaped(names)}</code>" if "|" in names else f"`{names}`"
+    return f"| {code} | {escaped('  '.join(filter(None, notes)))} |"
+
+
+def escaped(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return text.replace("<", "&lt;").replace("|", "&#124;")
 
 
 def type_name(kind: click.ParamType) -> str:
