@@ -438,8 +438,8 @@ Fingerprint {encoder.fingerprint}. Written by `tools/ship_encoder.py`.
 ## Data
 
 {evaluation["n_gallery"]:,} drawings, at most 600 of a category, out of a sample of Google's public
-*Quick, Draw!* data (CC BY 4.0). The sample has about 118,000 drawings, more of them recognised by
-the game than in the whole data. The drawings measured below were held out, from the same sample.
+*Quick, Draw!* data (CC BY 4.0). The sample has about 118,000 drawings; the game recognised a larger
+share of them than of the whole data. The test drawings were held out, from the same sample.
 
 ## Training
 
