@@ -54,7 +54,7 @@ def prose(text: str) -> str:
     """The help as Markdown: paragraphs on one line each, the examples as code to copy."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(
-        f"```\n{paragraph.removeprefix(chr(8)).replace('Example: ', '').strip()}\n```"
+        f"```\n{examples(paragraph)}\n```"
         if paragraph.startswith("\b")
         else " ".join(paragraph.split())
         for paragraph in paragraphs
@@ -68,6 +68,12 @@ def argument(param: click.Argument) -> str:
     name = (param.name or "").upper()
     name = name if param.required else f"[{name}]"
     return f"{name}..." if param.nargs == -1 else name
+
+
+def examples(paragraph: str) -> str:
+    """The commands of a paragraph of examples; the later ones may be indented below the first."""
+    lines = paragraph.removeprefix("\b").strip().splitlines()
+    return "\n".join(line.removeprefix("Example: ").removeprefix(" " * 9) for line in lines)
 
 
 def option(param: click.Option) -> str:
