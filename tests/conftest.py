@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from garabato.drawing import Drawing
 # Networks in tests are tiny, and two threads that wait for each other on a busy machine are many
 # times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts programs in the background with Ctrl-C ignored; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine takes any time for an example; what a test checks does not depend on it. Every run
 # has the same examples, so that none fails by chance: --hypothesis-profile=explore tries others.
