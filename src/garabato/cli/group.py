@@ -66,10 +66,17 @@ class Group(click.Group):
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             names = self.list_commands(ctx)
+            groups = [outer for outer in names if name in self._subcommands(ctx, outer)]
             choices = f"choose from {', '.join(names)}"
+            if groups:
+                choices = f"did you mean {' or '.join(f'{outer} {name}' for outer in groups)}?"
             hint = garabato.did_you_mean(name, names, otherwise=choices)
             ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)
+
+    def _subcommands(self, ctx: click.Context, name: str) -> list[str]:
+        found = self.get_command(ctx, name)
+        return found.list_commands(ctx) if isinstance(found, click.Group) else []
 
 
 class LazyGroup(Group):
