@@ -197,8 +197,8 @@ def measure(way: Way, work: Path, environment: Path) -> Iterator[harness.Row]:
         yield harness.Row(f"{name}: {when}, processor time", "s", [processor_s])
     if (folder / "model.pt").exists():
         shutil.copy(folder / "model.pt", work)  # what the page by hand serves
-    # "top-1   95.0 % ± 2.4 %" and "top-1 95.0%"
-    top1 = re.search(r"^ *top-1 +([\d.]+) ?%", shown, re.MULTILINE)
+    # "top-1   95.0% ± 2.4%"
+    top1 = re.search(r"^ *top-1 +([\d.]+)%", shown, re.MULTILINE)
     if top1:
         yield harness.Row(f"{name}: top-1", "%", [float(top1[1]) / 100])
 

@@ -221,12 +221,12 @@ def _searched(
         ),
         harness.Row("recall@10, the same drawings", "", [truth.recall_by_key(plain["found"])]),
         harness.Row(
-            "a search among 1 %, median", "ms", filtered["times_ms"],
+            "a search among 1%, median", "ms", filtered["times_ms"],
             note="other categories each time",
         ),
         harness.Row("the same over a search of all", "times", [ratio], 2),
         harness.Row(
-            "recall@10 among 1 %", "", [truth.recall(filtered["found"], filtered=True)], 0.98, True
+            "recall@10 among 1%", "", [truth.recall(filtered["found"], filtered=True)], 0.98, True
         ),
         *([harness.Row("bytes held in memory", "bytes/drawing", [held])] if held else []),
         harness.Row("opening and loading", "s", [seen["warm_s"]], note="once a process"),

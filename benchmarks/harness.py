@@ -180,7 +180,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
 
 def _text(value: float, unit: str = "") -> str:
     if unit == "%":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{digits} {unit}".strip()
 

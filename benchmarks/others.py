@@ -63,7 +63,7 @@ def rows_of(
     sure = output.probabilities.max(axis=1) >= encoder.unsure_below
     right = output.probabilities.argmax(axis=1) == labels
     unknown = np.array([encoder.best_predictions(row, 1).unknown for row in output.probabilities])
-    promised = f"promised: {100 * (encoder.unsure_precision or 0):.0f} %"
+    promised = f"promised: {100 * (encoder.unsure_precision or 0):.0f}%"
     return [
         _share(f"{what}: top-1", ranks == 1, about),
         _share(f"{what}: top-5", ranks <= 5),
@@ -90,7 +90,7 @@ def _share(what: str, hits: npt.NDArray[np.bool_], note: str = "") -> harness.Ro
     share = float(hits.mean()) if len(hits) else float("nan")
     error = np.sqrt(share * (1 - share) / max(len(hits), 1))
     return harness.Row(
-        what, "%", [share], note=f"± {100 * error:.1f} %" + (f"; {note}" * bool(note))
+        what, "%", [share], note=f"± {100 * error:.1f}%" + (f"; {note}" * bool(note))
     )
 
 

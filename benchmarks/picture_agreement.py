@@ -208,7 +208,7 @@ def run(
         seen = [read_back(kind.write(drawing, context.work, rng)) for drawing in drawings]
         found = categories_of(encoder, seen)
         share = float((found == truth).mean()) / as_strokes
-        same = f"same category as from strokes: {100 * (found == from_strokes).mean():.1f} %"
+        same = f"same category as from strokes: {100 * (found == from_strokes).mean():.1f}%"
         note = f"{kind.note}; {same}" if kind.note else same
         rows.append(harness.Row(kind.name, "%", [share], kind.target, at_least=True, note=note))
         shown.append(seen[:12])

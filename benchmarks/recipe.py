@@ -1,7 +1,7 @@
 """The recipe's ablations: one change at a time, each a short training, scored on drawings kept out.
 
 Every arm trains the preset skfast in a short form (48 px, 10 epochs, AdamW unless the arm says
-otherwise) on 90 % of S100's training drawings and is scored on the other 10 %, so the test part is
+otherwise) on 90% of S100's training drawings and is scored on the other 10%, so the test part is
 never looked at. An arm takes some four minutes of one core. Arms that are finished are not run
 again; `make docs` writes their table into docs/recipe.md.
 
@@ -80,15 +80,15 @@ ARMS = {
         "every drawing seen as a picture, half of them 28x28", {"augment": {"picture": 1.0}}
     ),
     "mild": Arm(
-        "the preset shipped's augmentation: milder, 40 % half-finished drawings",
+        "the preset shipped's augmentation: milder, 40% half-finished drawings",
         {"augment": MILD},
     ),
     "partial": Arm(
-        "35 % half-finished drawings, from 20 % of the ink",
+        "35% half-finished drawings, from 20% of the ink",
         {"augment": {"partial": 0.35, "partial_least": 0.2}},
     ),
     "all-partial": Arm(
-        "every drawing half-finished, from 20 % of the ink",
+        "every drawing half-finished, from 20% of the ink",
         {"augment": {"partial": 1.0, "partial_least": 0.2}},
     ),
     "muon": Arm("Muon for the convolutions", {"optimizer": "muon"}),

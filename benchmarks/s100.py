@@ -32,7 +32,7 @@ def run(context: harness.Context) -> list[harness.Row]:
             over_seeds("top1"),
             target=0.85,
             at_least=True,
-            note="reference project: 74.5 % with 1,000 drawings per category, 3 h 45 min of GPU",
+            note="reference project: 74.5% with 1,000 drawings per category, 3 h 45 min of GPU",
         ),
         harness.Row("S100 test top-5", "%", over_seeds("top5")),
         harness.Row(

@@ -3,7 +3,7 @@
 By default, 1,000 of the real drawings are the queries, and the others are searched. `--size
 1000000` makes more drawings, and the queries (see vectors.py). All ways to search take turns in one
 process with the same queries. Times are processor times, so that other programs matter little.
-Recall is measured against float64 brute force. Filters keep 50 %, 10 %, 1 % and 0.01 % of the
+Recall is measured against float64 brute force. Filters keep 50%, 10%, 1% and 0.01% of the
 drawings; two are combined; and one, by time, keeps all drawings of a tenth of the categories. faiss
 is measured if it is installed: pip install 'garabato[bench]'.
 
@@ -180,9 +180,9 @@ def _filters(
     cases: list[tuple[str, dict[str, Any] | None, np.ndarray | None]] = [("no filter", None, None)]
     for share, name in zip(KEPT, ("AA", "BB", "CC", "DD"), strict=True):
         kept = np.flatnonzero(country == name)
-        cases.append((f"a filter that keeps {100 * share:g} %", {"country": name}, kept))
+        cases.append((f"a filter that keeps {100 * share:g}%", {"country": name}, kept))
     both = np.flatnonzero((country == "BB") & np.isin(category, half))
-    cases.append(("two filters, 10 % and 50 %", {"country": "BB", "category": half}, both))
+    cases.append(("two filters, 10% and 50%", {"country": "BB", "category": half}, both))
     year = np.array(_years(category.tolist()))
     in_2003 = {"timestamp": {"after": "2003", "before": "2004"}}
     cases.append(("a tenth of the categories, by time", in_2003, np.flatnonzero(year == 2003)))

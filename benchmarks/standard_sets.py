@@ -55,7 +55,7 @@ def codes_and_unsure(name: str, evaluations: list[dict[str, Any]]) -> list[harne
             f"{name} right of the answered",
             "%",
             [one["precision"] for one in unsure],
-            note=f"the probability was chosen for {100 * unsure[0]['chosen_for']:.0f} % on "
+            note=f"the probability was chosen for {100 * unsure[0]['chosen_for']:.0f}% on "
             "drawings kept out",
         ),
     ]

@@ -1,7 +1,7 @@
 """SVG files by others, such as icon sets from npm: are they read as Chromium shows them?
 
-Each file is shown by chromium, 128 px wide, and read by garabato. A file agrees if 99 % of the
-pixels of the lines read lie within a pixel of what chromium paints, and 99 % of the edge pixels of
+Each file is shown by chromium, 128 px wide, and read by garabato. A file agrees if 99% of the
+pixels of the lines read lie within a pixel of what chromium paints, and 99% of the edge pixels of
 what chromium paints lie within a pixel of the lines, or of half the width of the pen that draws
 them. Needs `npm` (to fetch the sets) and playwright with a chromium.
 

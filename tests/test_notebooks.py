@@ -54,6 +54,6 @@ def test_train_and_compare_measures_three_encoders_on_the_same_drawings():
     assert "5 categories, 200 training and 100 test drawings" in printed
     top1 = dict(re.findall(r"^(.+?) +[\d,]+ weights +top-1 +([\d.]+)%", printed, re.MULTILINE))
     assert list(top1) == ["5 drawings each", "random weights", "shipped weights"]
-    # One of five categories would be right by chance in 20 %.
+    # One of five categories would be right by chance in 20%.
     assert all(float(share) > 75 for share in top1.values()), top1
     assert "['switch " in printed

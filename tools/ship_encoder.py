@@ -408,11 +408,11 @@ def model_card(
     commands = [t.command(file) for t, file in zip(trainings, files, strict=True)]
     commands += given_commands
     told, settings = _told(trainings, files)
-    promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
-    right = f"{100 * evaluation['partial_top1']['50']:.0f} %"
+    promised = f"{100 * (encoder.unsure_precision or 0):.0f}%"
+    right = f"{100 * evaluation['partial_top1']['50']:.0f}%"
     half = f"{right} of\n  {evaluation['n_drawings']:,} drawings"
     if s345 is not None:
-        half += f" (S345: {100 * s345['partial_top1']['50']:.0f} % of {s345['n_drawings']:,})"
+        half += f" (S345: {100 * s345['partial_top1']['50']:.0f}% of {s345['n_drawings']:,})"
     run = trainings[-1].run if trainings else run
     newline = "\n"
     expects = ""
@@ -427,7 +427,7 @@ def model_card(
             "what to draw,\nunlike players who are told, draw a house more often than a barn. The "
             "frequencies are those of the\npackage wordfreq (Speer 2022, CC BY-SA 4.0). Without "
             "this, the top-1 of the validation part,\ncategories weighted equally, is "
-            f"{100 * without_words:.2f} % in float."
+            f"{100 * without_words:.2f}% in float."
         )
     return f"""# The encoder that ships
 
@@ -456,8 +456,8 @@ python tools/ship_encoder.py {run} --data runs/all{options}
 {_scores(evaluation, s345)}
 
 "±" is one standard error, over the choice of test drawings. doodleNet, a public network that
-learned from 50,000 drawings of each category, reaches {100 * DOODLENET[0]:.1f} % and
-{100 * DOODLENET[1]:.1f} % on other drawings, which this project has not seen. The calibration error
+learned from 50,000 drawings of each category, reaches {100 * DOODLENET[0]:.1f}% and
+{100 * DOODLENET[1]:.1f}% on other drawings, which this project has not seen. The calibration error
 of a thousand drawings in 15 bins is overestimated, because every bin has noise.{_about(s345)}
 
 {_about_forms(forms)}
@@ -525,9 +525,9 @@ def _about_forms(forms: list[Form]) -> str:
     for form in forms:
         name = f"{form.name} (ships)" if form.ships else form.name
         lines.append(
-            f"| {name} | {100 * form.top1:.2f} % | {100 * form.balanced_top1:.2f} % | "
+            f"| {name} | {100 * form.top1:.2f}% | {100 * form.balanced_top1:.2f}% | "
             f"{form.mean_average_precision:.3f} | "
-            f"{100 * form.agreement:.1f} % | {form.n_bytes:,} | `{form.sha256}` |"
+            f"{100 * form.agreement:.1f}% | {form.n_bytes:,} | `{form.sha256}` |"
         )
     return "\n".join(lines)
 
@@ -557,7 +557,7 @@ def _scores(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
         "expected calibration error": "{ece:.3f}",
     }
     shares = evaluation["partial_top1"]
-    rows |= {f"top-1 with {share} % of the ink": f"{{ink{share}:.1%}}" for share in shares}
+    rows |= {f"top-1 with {share}% of the ink": f"{{ink{share}:.1%}}" for share in shares}
     found = [_figures(column) for column in columns.values()]
     lines = [f"| | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for what, text in rows.items():
@@ -569,7 +569,7 @@ def _scores(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
 def _cell(text: str, figures: dict[str, Any]) -> str:
     """The figure as text; a dash if it was not measured."""
     try:
-        return text.format(**figures).replace("%", " %")
+        return text.format(**figures)
     except (KeyError, TypeError):
         return "-"
 

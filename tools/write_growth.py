@@ -41,7 +41,7 @@ ABOUT = f"""- **index**: writing the drawings, embeddings ready. Rendering and e
 - **compact**: merging small fragments. From {KEYS_INDEXED_FROM:,} drawings on, it also indexes
   their key_ids, so its time jumps there.
 - **search**: one query, k = 10, the median and the 99th percentile of 300 queries.
-- **search with a filter**: the filter keeps 1 % of the drawings.
+- **search with a filter**: the filter keeps 1% of the drawings.
 - **search_many**: the same 300 queries in one call.
 - **duplicates**: interpolated embeddings contain noise, so fewer pairs have to be compared than
   among as many real drawings.

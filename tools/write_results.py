@@ -59,13 +59,13 @@ def beside_the_reference(s100: dict[str, Any]) -> str:
     lines += [
         f"| {row.model}, batch {row.batch_size}, {row.steps:,} steps (published) | 100 x 1,000 "
         f"| {row.minutes // 60} h {row.minutes % 60} min, GPU "
-        f"| {100 * row.test_top1:.1f} % | {row.map:.3f} |"
+        f"| {100 * row.test_top1:.1f}% | {row.map:.3f} |"
         for row in REFERENCE_RESULTS
     ]
     lines.append(
         f"| **skfast (garabato)**, mean of {n_seeds} seeds | 100 x 200 "
         f"| {ours['S100 training']:.1f} min, {s100['machine']['cores']} CPU cores "
-        f"| **{100 * ours['S100 test top-1']:.1f} %** "
+        f"| **{100 * ours['S100 test top-1']:.1f}%** "
         f"| **{ours['S100 mAP, test against test']:.3f}** |"
     )
     return "\n".join(lines) + "\n"
@@ -150,7 +150,7 @@ def first_tasks(result: dict[str, Any]) -> str:
 def text(value: float, row: dict[str, Any]) -> str:
     """A figure with its unit."""
     if row["unit"] == "%":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}%"
     digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{digits} {row['unit']}".strip()
 

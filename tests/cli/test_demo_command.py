@@ -38,8 +38,8 @@ def test_the_demo_prints_its_results_and_the_published_ones(
 ) -> None:
     out, result = finished
     found = json.loads((out / "results.json").read_text())
-    assert "73.3 %" in result.stdout
-    assert f"{100 * found['top1']:.1f} %" in result.stdout
+    assert "73.3%" in result.stdout
+    assert f"{100 * found['top1']:.1f}%" in result.stdout
     measured = json.loads((out / "report" / "evaluation.json").read_text())
     assert [found[name] for name in ("top1", "map")] == [measured["top1"], measured["map"]]
     assert found["n_categories"] == 4

@@ -32,7 +32,7 @@ def test_an_arm_shows_what_differs_by_more_than_two_standard_errors(tmp_path: Pa
     rows = [line.strip("| ").split(" | ") for line in page.read_text().splitlines()]
     shown = {row[0]: row[-1].strip() for row in rows if len(row) > 2 and row[0].startswith("`")}
     # 0.26 is four fifths of 0.325
-    bound = "reaches 80 % of the accuracy of `all-partial`, the upper bound (32.5 %)"
+    bound = "reaches 80% of the accuracy of `all-partial`, the upper bound (32.5%)"
     assert bound in page.read_text()
     assert shown == {
         "`all-partial`": "raises half the ink by 6.5",

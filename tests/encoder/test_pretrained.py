@@ -107,12 +107,12 @@ def _card(*more, settings="minutes = 1\n"):
 
 def test_a_model_card_gives_noise_and_accuracy_on_half_the_ink():
     card = _card()
-    assert "| top-1 | 75.0 % ± 17.7 % |" in card  # sqrt(0.75 x 0.25 / 6)
-    assert "| 8 bits (ships) | 77.31 % | 74.12 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
+    assert "| top-1 | 75.0% ± 17.7% |" in card  # sqrt(0.75 x 0.25 / 6)
+    assert "| 8 bits (ships) | 77.31% | 74.12% | 0.680 | 98.8% | 3,328,997 | `ab12` |" in card
     # (0.5 + 0.25) / 2, and the square root of (0.25 / 1 + 0.1875 / 3) / 2**2
-    assert "| top-1, categories weighted equally | 37.5 % ± 28.0 % |" in card
-    assert "73.0 % and\n93.5 %" in card
-    assert "from half of the ink it is right for 33 % of\n  6 drawings" in card
+    assert "| top-1, categories weighted equally | 37.5% ± 28.0% |" in card
+    assert "73.0% and\n93.5%" in card
+    assert "from half of the ink it is right for 33% of\n  6 drawings" in card
     assert "figures are only rough" in card
     assert card.index("| bee | 4 | 25 |") < card.index("| ant | 2 | 50 |")
 
@@ -121,8 +121,8 @@ def test_a_model_card_takes_the_scores_by_category_of_the_larger_test():
     card = _card(_evaluation(ON_S345, n_drawings=8_625, top1=0.76, half=0.41))
     assert "| | this encoder | preset `shipped` on S345 |" in card
     assert "| held-out drawings | 6 | 8,625 |" in card
-    assert "right for 33 % of\n  6 drawings (S345: 41 % of 8,625)" in card
-    assert "| top-1 with 50 % of the ink | 33.0 % | 41.0 % |" in card
+    assert "right for 33% of\n  6 drawings (S345: 41% of 8,625)" in card
+    assert "| top-1 with 50% of the ink | 33.0% | 41.0% |" in card
     assert card.index("| ant | 25 | 64 |") < card.index("| bee | 25 | 80 |")
     assert "| bee | 4 |" not in card
     assert "figures are only rough" not in card

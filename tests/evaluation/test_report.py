@@ -140,15 +140,15 @@ def test_the_page_shows_the_figures_and_every_section(
     text = " ".join(" ".join(page.text).split())
     found = sketch_evaluation.to_dict()
     for share in (found["top1"], found["top5"], found["train_top1"], found["precision_at_10"]):
-        assert f"{100 * share:.1f} %" in text
+        assert f"{100 * share:.1f}%" in text
     for value in (found["map"], found["map_gallery"], found["loss"], found["ece"]):
         assert f"{value:.3f}" in text
     for name in found["per_category"]:
         assert name in text
-    assert "74.5 %" in text  # the best of the published results
+    assert "74.5%" in text  # the best of the published results
     assert "128 × 120" in text
     for share in ("coverage", "precision"):
-        assert f"{100 * found['unsure'][share]:.1f} %" in text
+        assert f"{100 * found['unsure'][share]:.1f}%" in text
     assert page.headings == [
         "prototypes on 80 drawings of 10 categories",
         "Example searches",

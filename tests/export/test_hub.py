@@ -257,8 +257,8 @@ def test_the_card_of_the_shipped_encoder_has_its_scores_unless_others_are_given(
     card = huggingface_hub.ModelCard.load(tmp_path / "README.md")
     found = {one.metric_type: one.metric_value for one in card.data.eval_results}
     scores = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
-    assert f"| top-1 | {100 * found['accuracy']:.1f} %" in scores
-    assert f"| top-5 | {100 * found['top_5_accuracy']:.1f} %" in scores
+    assert f"| top-1 | {100 * found['accuracy']:.1f}%" in scores
+    assert f"| top-5 | {100 * found['top_5_accuracy']:.1f}%" in scores
     assert f"| mAP, test against test | {found['mean_average_precision']:.3f} |" in scores
     assert f"| accuracy | {found['accuracy']:.3f} |" in card.text
     given = huggingface_hub.ModelCard.load(shipped / "README.md").data.eval_results

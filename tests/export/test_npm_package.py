@@ -341,7 +341,7 @@ def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, or
     strokes = page.evaluate("seen.change.at(-1).strokes")
     assert len(strokes) == len(house.strokes)
     for mine, theirs in zip(strokes, house.strokes, strict=True):
-        # the pad has a thousand units a side; the sketch covers 70 % of it from 15 % on
+        # the pad has a thousand units a side; the sketch covers 70% of it from 15% on
         starts = 150 + 700 * np.array([theirs[0][0], theirs[1][0]]) / 255
         assert [mine[0][0], mine[1][0]] == pytest.approx(starts, abs=4)
 

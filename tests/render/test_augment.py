@@ -194,7 +194,7 @@ def test_small_pictures_have_all_sizes_and_pens():
     # Log-uniform: a quarter of the sides is below 28 * 10 ** 0.25 = 49.8 px, half below 88.5 px.
     sides = np.quantile([spec.size_px for spec in specs], [0, 0.25, 0.5, 0.75, 1])
     assert sides == pytest.approx([28, 49.3, 88, 157, 279], rel=0.06)
-    # (pen - 1 px) / (5 % of the side) is a square of a uniform number.
+    # (pen - 1 px) / (5% of the side) is a square of a uniform number.
     pens = [(spec.line_px - 1) / (0.05 * spec.size_px) for spec in specs]
     assert np.quantile(pens, [0, 0.25, 0.5, 0.75, 1]) == pytest.approx(
         [0, 1 / 16, 1 / 4, 9 / 16, 1], abs=0.04

@@ -137,7 +137,7 @@ def test_a_time_budget_leaves_at_most_a_fifth_for_the_end() -> None:
     ("elapsed_s", "step", "rate", "from_scratch", "warns"),
     [
         (27.0, 10, 10.0, True, True),
-        (26.9, 10, 10.0, True, False),  # less than 5 % of the 540 s
+        (26.9, 10, 10.0, True, False),  # less than 5% of the 540 s
         (27.0, 9, 10.0, True, False),  # too few steps to tell
         (135.0, 9, 10.0, True, True),  # but after a quarter of the time, any number will do
         (134.9, 9, 10.0, True, False),

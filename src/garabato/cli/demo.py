@@ -131,8 +131,8 @@ def _results_table(result: garabato.DemoResult) -> Table:
             "100 x 1,000",
             f"{row.minutes // 60} h {row.minutes % 60:02d} GPU",
             f"{row.loss:.2f}",
-            f"{100 * row.train_top1:.1f} %",
-            f"{100 * row.test_top1:.1f} %",
+            f"{100 * row.train_top1:.1f}%",
+            f"{100 * row.test_top1:.1f}%",
             f"{row.map:.2f}",
         )
     table.add_section()
@@ -142,8 +142,8 @@ def _results_table(result: garabato.DemoResult) -> Table:
         f"{found['n_categories']} x {found['n_train'] / found['n_categories']:,.0f}",
         f"{found['train_seconds'] / 60:.1f} min {found['device']}",
         f"{found['loss']:.2f}",
-        f"{100 * found['train_top1']:.1f} %",
-        f"{100 * found['top1']:.1f} %",
+        f"{100 * found['train_top1']:.1f}%",
+        f"{100 * found['top1']:.1f}%",
         f"{found['map']:.2f}",
         style="bold",
     )

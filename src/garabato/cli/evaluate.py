@@ -118,7 +118,7 @@ def _print_summary(found: dict[str, Any]) -> None:
         ("precision@10", found["precision_at_10"], noise["precision_at_10"]),
     ):
         if value is not None:
-            _print_figure(name, f"{100 * value:.1f} %", width and f"{100 * width:.1f}")
+            _print_figure(name, f"{100 * value:.1f}%", width and f"{100 * width:.1f}")
     for answer, name in (("yes", "top-1, recognized"), ("no", "top-1, not recognized")):
         if answer in found["by_recognized"]:
             row = found["by_recognized"][answer]
@@ -137,11 +137,11 @@ def _print_summary(found: dict[str, Any]) -> None:
             _print_figure(name, f"{value:.3f}", width and f"{width:.3f}")
     if found["unsure"] and found["unsure"]["precision"] is not None:
         precision, share = (100 * found["unsure"][name] for name in ("precision", "coverage"))
-        _print_figure("top-1, if not unsure", f"{precision:.1f} % ({share:.1f} % of the drawings)")
+        _print_figure("top-1, if not unsure", f"{precision:.1f}% ({share:.1f}% of the drawings)")
     known = [(row["top1"], name) for name, row in found["per_category"].items()]
     hardest = sorted((top1, name) for top1, name in known if top1 is not None)[:N_HARDEST]
     if len(known) > N_HARDEST and hardest:
-        _print_figure("hardest", ", ".join(f"{name} {100 * top1:.0f} %" for top1, name in hardest))
+        _print_figure("hardest", ", ".join(f"{name} {100 * top1:.0f}%" for top1, name in hardest))
     for pair in found["most_confused"][:3]:
         first, second = pair["categories"]
         n = pair["n_first_as_second"] + pair["n_second_as_first"]

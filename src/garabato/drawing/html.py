@@ -69,7 +69,7 @@ def html_page(package: str, template: str, **values: Any) -> str:
     )
     environment.filters["svg"] = drawing_svg
     environment.filters["picture"] = _data_uri
-    environment.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f} %"
+    environment.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f}%"
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
     return environment.get_template(template).render(**values)
 

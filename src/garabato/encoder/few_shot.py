@@ -6,7 +6,7 @@ the logits of a few drawings describes a new category. The logit of the new cate
     level * (SLOPE * cosine(logits of the drawing, mean of the examples) + OFFSET)
 
 where the logits of every drawing are centred on 0 first. `level` puts new and old logits on one
-scale: it is the logit of a category with log-odds of 3 (95 %) if all others are 0, which for C
+scale: it is the logit of a category with log-odds of 3 (95%) if all others are 0, which for C
 categories is temperature * (log(C - 1) + 3). Only logits are needed, so this works for every
 runtime and network. benchmarks/few_shot.py measures it.
 """

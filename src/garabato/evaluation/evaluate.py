@@ -193,7 +193,7 @@ def _top1_by_ink(encoder: Encoder, test: Predicted, report: Progress) -> dict[in
             encoder,
             test,
             percent / 100,
-            progress=_stage(report, f"encode at {percent} % of the ink", len(test.labels)),
+            progress=_stage(report, f"encode at {percent}% of the ink", len(test.labels)),
         )
         for percent in INK_PERCENTS[:-1]
     } | {100: float((test.rank[drawn] == 1).mean())}

@@ -186,7 +186,7 @@ def precision_by_coverage(
 
 
 def half_width(values: npt.NDArray[np.generic]) -> float:
-    """Half the width of the 95 % confidence interval of the mean of `values` (N,), without NaNs.
+    """Half the width of the 95% confidence interval of the mean of `values` (N,), without NaNs.
 
     1.96 standard errors. Covers the choice of test drawings, not the randomness of training.
     """

@@ -140,7 +140,7 @@ def plot_selective_accuracy(
             if chosen.chosen_for is not None:
                 axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
             axes.plot(*at, color=theme.second, marker="o", ms=8)
-            text = f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure"
+            text = f"{at[1]:.1f}% correct of\n{at[0]:.1f}% not unsure"
             x, side = (8, "left") if at[0] < 50 else (-8, "right")  # within the axes
             y, end = (-10, "top") if at[1] > 25 else (10, "bottom")
             patch = {"facecolor": theme.page, "alpha": 0.8, "linewidth": 0, "pad": 1}

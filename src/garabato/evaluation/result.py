@@ -152,7 +152,7 @@ class Evaluation:
         }
 
     def noise(self) -> dict[str, float | None]:
-        """Half widths of the 95 % confidence intervals, over the choice of test drawings."""
+        """Half widths of the 95% confidence intervals, over the choice of test drawings."""
         ranks = self.test.rank[self.test.classified]
         rankings, gallery = self.against_test, self.against_gallery
         measured = {

@@ -171,7 +171,7 @@ def _shipped_scores() -> dict[str, float]:
     card = _shipped_card()
     scores = {}
     for name, row in _SHIPPED_SCORES.items():
-        found = re.search(rf"^\| {row} \| ([\d.]+)( %)?", card, re.MULTILINE)
+        found = re.search(rf"^\| {row} \| ([\d.]+)(%)?", card, re.MULTILINE)
         assert found is not None, row
         scores[name] = round(float(found[1]) / (100 if found[2] else 1), 4)
     return scores

@@ -86,7 +86,7 @@ class Spread:
 
     def __str__(self) -> str:
         return (
-            f"median {self.median:g}, mean {self.mean:.1f}, 90 % between {self.p05:g} and "
+            f"median {self.median:g}, mean {self.mean:.1f}, 90% between {self.p05:g} and "
             f"{self.p95:g}, at most {self.largest:,}"
         )
 

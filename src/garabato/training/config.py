@@ -69,7 +69,7 @@ _CHOICES = {
 #: Largest share of a time budget that is reserved for the work after the last step.
 _FINISH_SHARE = 0.2
 #: Drawings per category that a network must see to be useful: with 100 categories, skfast then
-#: reaches the accuracy of the reference project (74.5 %).
+#: reaches the accuracy of the reference project (74.5%).
 _USEFUL_PER_CATEGORY = 2_000
 #: Share of the time budget after which the forecast of that number is made, and the number of steps
 #: that it needs: the first ones are slow. After the larger share it is made from fewer steps.

@@ -17,10 +17,10 @@ def test_the_documentation_has_the_limits_of_the_code() -> None:
     assert [cells[2].strip() for cells in rows[2:]] == [
         f"{limits.EXACT_UP_TO:,}",
         f"{limits.BYTES_PER_ROW} bytes",
-        f"{limits.MEMORY_SHARE:.0%}".replace("%", " %"),
+        f"{limits.MEMORY_SHARE:.0%}",
         f"{limits.RANK_COST}",
         f"{limits.READ_COST}",
-        f"{limits.MAX_UNINDEXED:.0%}".replace("%", " %"),
+        f"{limits.MAX_UNINDEXED:.0%}",
         f"{limits.MAX_GROWTH} x",
     ]
 

@@ -71,7 +71,7 @@ def test_a_drawing_of_a_category_page_has_details_without_a_query(new_page):
 
 
 def test_details_open_at_their_title_on_a_low_screen(new_page):
-    page = new_page("#/category/star", viewport={"width": 720, "height": 400})  # 200 % zoom
+    page = new_page("#/category/star", viewport={"width": 720, "height": 400})  # 200% zoom
     page.locator("#category .hit").first.hover()
     page.locator("#category .hit .details").first.click()
     dialog = page.get_by_role("dialog", name="star")

@@ -218,7 +218,7 @@ class _Painting:
     def _is_page(self, item: Item, covered: BoolArray) -> bool:
         if self._has_page:
             return bool(covered.mean() >= _PAGE_SHARE)
-        return rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
+        return rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100% of an unknown page
 
     def _add_shape(self, item: Item, fill_mask: BoolArray | None) -> None:
         changed = self._canvas.paint(self._n_items, item, fill_mask)

@@ -6,8 +6,8 @@ export const count = (n) => n.toLocaleString("en");
 
 export function percent(share) {
   const value = 100 * share;
-  if (value < 0.5) return "<1 %";
-  return value > 99.5 && value < 100 ? ">99 %" : `${Math.round(value)} %`;
+  if (value < 0.5) return "<1%";
+  return value > 99.5 && value < 100 ? ">99%" : `${Math.round(value)}%`;
 }
 
 export function country(code) {
