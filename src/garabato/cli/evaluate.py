@@ -123,7 +123,7 @@ def _print_summary(found: dict[str, Any]) -> None:
         if answer in found["by_recognized"]:
             row = found["by_recognized"][answer]
             n_drawings = counted(row["n_drawings"], "drawing")
-            _print_figure(name, f"{100 * row['top1']:.1f} % ({n_drawings})")
+            _print_figure(name, f"{100 * row['top1']:.1f}% ({n_drawings})")
     for name, value, width in (
         ("loss", found["loss"], noise["loss"]),
         ("mAP, test against test", found["map"], noise["map"]),
