@@ -9,17 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing.arrays import MAX_COORDINATE, MIN_COORDINATE, ByteArray, IntArray
-from garabato.drawing.batch import DrawingBatch
+from garabato.drawing.batch import COLUMN_OF, DrawingBatch
+from garabato.drawing.drawing import DETAIL_NAMES
 from garabato.errors import DrawingError, first_line
 
-#: Column -> the attribute of `DrawingBatch`, and the column's type.
-_METADATA = {
-    "key_id": ("key_ids", pa.string()),
-    "category": ("categories", pa.string()),
-    "country": ("countries", pa.string()),
-    "recognized": ("recognized", pa.bool_()),
-    "timestamp": ("timestamps", pa.string()),
-    "traced": ("traced", pa.bool_()),
+#: The columns of the metadata of drawings, with their types, and those of their `Details`.
+METADATA_TYPES = {
+    "key_id": pa.string(),
+    "category": pa.string(),
+    "country": pa.string(),
+    "recognized": pa.bool_(),
+    "timestamp": pa.string(),
+    "traced": pa.bool_(),
+}
+DETAIL_TYPES = {
+    **dict.fromkeys(DETAIL_NAMES, pa.string()),
+    "tags": pa.list_(pa.string()),
+    "original": pa.binary(),
 }
 #: Drawings per row group of a Parquet file: some 3 MB, with embeddings 20 MB. Large enough to
 #: compress well, small enough to read in parts.
@@ -139,8 +145,8 @@ def from_any_table(frame: Any) -> DrawingBatch:
 def from_table(table: pa.Table) -> DrawingBatch:
     """The drawings of a table of `to_table`; points are copied once, into float32."""
     metadata: dict[str, Any] = {
-        name: table[column].to_pylist()
-        for column, (name, _) in _METADATA.items()
+        COLUMN_OF[column]: table[column].to_pylist()
+        for column in METADATA_TYPES
         if column in table.schema.names
     }
     shape = stored_bitmap_shape(table.schema)
@@ -186,10 +192,11 @@ def _metadata(
     batch: DrawingBatch, *, required: Collection[str] = ()
 ) -> tuple[list[pa.Array], list[pa.Field]]:
     """The columns of metadata, and their fields."""
-    arrays = [pa.array(getattr(batch, name), kind) for name, kind in _METADATA.values()]
+    arrays = [
+        pa.array(getattr(batch, COLUMN_OF[name]), kind) for name, kind in METADATA_TYPES.items()
+    ]
     fields = [
-        pa.field(column, kind, nullable=column not in required)
-        for column, (_, kind) in _METADATA.items()
+        pa.field(name, kind, nullable=name not in required) for name, kind in METADATA_TYPES.items()
     ]
     return arrays, fields
 
@@ -228,7 +235,7 @@ def _with_types(table: pa.Table) -> pa.Table:
     Raises DrawingError, naming the column.
     """
     for i, field in enumerate(table.schema):
-        _, kind = _METADATA.get(field.name, ("", None))
+        kind = METADATA_TYPES.get(field.name)
         expected = "true and false" if kind == pa.bool_() else "text"
         shape = stored_bitmap_shape(table.schema) if field.name == "bitmap" else None
         if shape is not None:

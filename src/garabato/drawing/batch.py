@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MIXED = "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
 #: Drawing's attribute -> DrawingBatch's column.
-_METADATA = {
+COLUMN_OF = {
     "key_id": "key_ids",
     "category": "categories",
     "country": "countries",
@@ -30,13 +30,13 @@ _METADATA = {
     "traced": "traced",
     "details": "details",
 }
-_METADATA_COLUMNS = tuple(_METADATA.values())
+_METADATA_COLUMNS = tuple(COLUMN_OF.values())
 
 # Setters of the frozen class's slots, to create drawings by the million.
 _set_points, _set_stroke_starts, _set_bitmap = (
     getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
 )
-_set_metadata = [getattr(Drawing, name).__set__ for name in _METADATA]
+_set_metadata = [getattr(Drawing, name).__set__ for name in COLUMN_OF]
 
 # Content ids: the key_ids of drawings that come without one. Galleries store these ids, so the
 # hashed bytes, those of `garabato.gallery.stroke_codec`, must never change.
@@ -129,7 +129,7 @@ class DrawingBatch:
             stroke_starts=_joined_starts([(d.stroke_starts, len(d.points)) for d in drawings]),
             drawing_starts=np.cumsum([0, *n_strokes], dtype=np.int64),
             bitmaps=bitmaps,
-            **{column: [getattr(d, name) for d in drawings] for name, column in _METADATA.items()},
+            **{column: [getattr(d, name) for d in drawings] for name, column in COLUMN_OF.items()},
         )
 
     @classmethod
@@ -311,7 +311,7 @@ class DrawingBatch:
 
     def _one(self, i: int) -> Drawing:
         i = range(len(self))[i]
-        metadata = {name: getattr(self, column)[i] for name, column in _METADATA.items()}
+        metadata = {name: getattr(self, column)[i] for name, column in COLUMN_OF.items()}
         if self.bitmaps is not None:
             return Drawing(bitmap=self.bitmaps[i], **metadata)
         first, last = self.drawing_starts[i], self.drawing_starts[i + 1]

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import MAX_POINTS, Details, Drawing, DrawingBatch
-from garabato.drawing.arrow import described_shape, opened_lists
+from garabato.drawing.arrow import DETAIL_TYPES, described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, by_alias, parse_fields
@@ -42,13 +42,7 @@ _MAX_VALUES = 2**27
 #: Field of a drawing -> the columns that may hold it, in order of preference.
 _COLUMNS = {**ALIASES, "drawing": (*ALIASES["drawing"], "bitmap", "image")}
 #: The columns of details in Parquet files that `Gallery.export` writes.
-_DETAILS = {
-    "tags": pa.list_(pa.string()),
-    "title": pa.string(),
-    "link": pa.string(),
-    "source_path": pa.string(),
-    "original": pa.binary(),
-}
+_DETAILS = {name: kind for name, kind in DETAIL_TYPES.items() if name != "original_type"}
 
 
 def read(source: Input) -> Iterator[DrawingBatch]:

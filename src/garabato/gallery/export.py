@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from garabato.categories import file_stem
-from garabato.drawing.arrow import ROW_GROUP, STROKES, row_groups, to_table
+from garabato.drawing import Details
+from garabato.drawing.arrow import (
+    DETAIL_TYPES,
+    METADATA_TYPES,
+    ROW_GROUP,
+    STROKES,
+    row_groups,
+    to_table,
+)
 from garabato.errors import InputError, StorageError
 from garabato.formats.ndjson import format_line
 from garabato.gallery.records import Stored
@@ -24,18 +32,9 @@ NO_CATEGORY = "uncategorised"
 
 _COLUMNS = pa.schema(
     [
-        pa.field("key_id", pa.string(), nullable=False),
-        pa.field("category", pa.string()),
-        pa.field("country", pa.string()),
-        pa.field("recognized", pa.bool_()),
-        pa.field("timestamp", pa.string()),
-        pa.field("traced", pa.bool_()),
-        pa.field("tags", pa.list_(pa.string()), nullable=False),
-        pa.field("title", pa.string()),
-        pa.field("link", pa.string()),
-        pa.field("source_path", pa.string()),
-        pa.field("original_type", pa.string()),
-        pa.field("original", pa.binary()),
+        *(pa.field(name, kind, nullable=name != "key_id") for name, kind in METADATA_TYPES.items()),
+        pa.field("tags", DETAIL_TYPES["tags"], nullable=False),
+        *(pa.field(name, kind) for name, kind in DETAIL_TYPES.items() if name != "tags"),
         pa.field("strokes", STROKES, nullable=False),
         pa.field("embedding", pa.list_(pa.float32()), nullable=False),
     ]
@@ -85,10 +84,9 @@ def _to_columns(piece: Stored) -> pa.Table:
     n, dim = piece.embeddings.shape
     columns: dict[str, Any] = {
         **dict(zip(table.column_names, table.columns, strict=True)),
-        "tags": [getattr(one, "tags", ()) for one in batch.details],
         **{
-            name: [getattr(one, name, None) for one in batch.details]
-            for name in ("title", "link", "source_path", "original_type", "original")
+            name: [getattr(one or Details(), name) for one in batch.details]
+            for name in DETAIL_TYPES
         },
         "embedding": pa.ListArray.from_arrays(
             pa.array(range(0, (n + 1) * dim, dim), pa.int32()), piece.embeddings.reshape(-1)

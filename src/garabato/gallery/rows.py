@@ -25,21 +25,23 @@ from garabato.drawing import (
     IntArray,
     list_drawings,
 )
+from garabato.drawing.arrow import DETAIL_TYPES, METADATA_TYPES
 from garabato.drawing.times import normal_if_time, normal_time, time_or_none
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Embedder, FilledBy, Hit, Stored, embed, normalised_rows
 from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack_batch
 
+#: The columns that are fields of a Drawing.
+_METADATA = ("key_id", "category", "country", "recognized", "timestamp")
 #: Describe a drawing. `strokes` are packed by `stroke_codec`. `embedding` is one more column.
-COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
+COLUMNS = (*_METADATA, "tags", "strokes")
 #: Columns that a gallery gets with the first drawing that needs them. The content of original files
 #: is only read on request.
 DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original"
 #: Drawings stored in one transaction.
 TRANSACTION = 16_384
-#: The columns that are fields of a Drawing.
-_METADATA = ("key_id", "category", "country", "recognized", "timestamp")
+_TYPES = METADATA_TYPES | DETAIL_TYPES | {"strokes": pa.binary()}
 #: Fewer values of a dictionary array are looked up one by one.
 _MIN_TO_DECODE = 50
 _log = logging.getLogger(__name__)
@@ -63,26 +65,10 @@ class Nearest(NamedTuple):
         return cls(pa.concat_tables(tables), np.concatenate(scores), counts)
 
 
-def row_schema(embedding_dim: int) -> pa.Schema:
-    """The columns of every row; embeddings are float32 of length 1."""
-    return pa.schema(
-        [
-            pa.field("key_id", pa.string(), nullable=False),
-            pa.field("category", pa.string()),
-            pa.field("country", pa.string()),
-            pa.field("recognized", pa.bool_()),
-            pa.field("timestamp", pa.string()),
-            pa.field("tags", pa.list_(pa.string())),
-            pa.field("strokes", pa.binary()),
-            pa.field("embedding", pa.list_(pa.float32(), embedding_dim)),
-        ]
-    )
-
-
-def details_schema() -> pa.Schema:
-    """The columns of details, which older galleries lack."""
-    fields = [pa.field(name, pa.string()) for name in DETAILS]
-    return pa.schema([*fields, pa.field(ORIGINAL, pa.binary())])
+def row_schema(columns: Iterable[str], embedding_dim: int) -> pa.Schema:
+    """The types of these columns of rows; embeddings are float32 of length 1."""
+    types = _TYPES | {"embedding": pa.list_(pa.float32(), embedding_dim)}
+    return pa.schema([pa.field(name, types[name], name != "key_id") for name in columns])
 
 
 def described_by(names: Collection[str]) -> tuple[str, ...]:
@@ -151,30 +137,22 @@ def to_rows(
     cannot be are left out, with a warning. Raises InputError for metadata of the wrong type; it
     names the drawing by its `numbers` (N,).
     """
-
-    def column(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-        return _column(name, values, kind, numbers)
-
-    schema = row_schema(embeddings.shape[1])
-    vectors = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
-    rows = pa.table(
-        [
-            column("key_id", batch.key_ids, pa.string()),
-            column("category", [_nfc(name) for name in batch.categories], pa.string()),
-            column("country", [_nfc(name) for name in batch.countries], pa.string()),
-            column("recognized", batch.recognized, pa.bool_()),
-            column("timestamp", _times(batch, numbers), pa.string()),
-            column("tags", _tags(batch, tags), pa.list_(pa.string())),
-            pack_batch(batch),
-            pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
-        ],
-        schema=schema,
-    )
+    columns = {
+        "key_id": batch.key_ids,
+        "category": [_nfc(name) for name in batch.categories],
+        "country": [_nfc(name) for name in batch.countries],
+        "recognized": batch.recognized,
+        "timestamp": _times(batch, numbers),
+        "tags": _tags(batch, tags),
+    }
     if any(one is not None and one != Details(tags=one.tags) for one in batch.details):
-        for name, values in _details(batch).items():
-            kind = details_schema().field(name).type
-            rows = rows.append_column(name, column(name, values, kind))
-    return rows
+        columns |= _details(batch)
+    arrays = {name: _column(name, values, numbers) for name, values in columns.items()}
+    dim = embeddings.shape[1]
+    vectors = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
+    arrays["strokes"] = pack_batch(batch)
+    arrays["embedding"] = pa.FixedSizeListArray.from_arrays(vectors, dim)
+    return pa.table(arrays, row_schema(arrays, dim))
 
 
 def last_of_each_key_id(rows: pa.Table, numbers: IntArray) -> pa.Table:
@@ -229,45 +207,26 @@ def _garbage_collection_paused() -> Iterator[None]:
 def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     """The drawings of rows that have at least COLUMNS."""
     # Column by column: building a dictionary for each row would take most of the time.
-    columns = [_values(rows[name]) for name in _METADATA]
-    packed = _in_one_chunk(rows["strokes"])
+    columns = {name: _values(rows[name]) for name in _METADATA}
+    columns["timestamp"] = list(map(normal_if_time, columns["timestamp"]))
+    columns["details"] = _stored_details(rows)
     metadata = (
-        {
-            "key_id": key_id,
-            "category": category,
-            "country": country,
-            "recognized": recognized,
-            "timestamp": normal_if_time(timestamp),
-            "details": details,
-        }
-        for key_id, category, country, recognized, timestamp, details in zip(
-            *columns, _stored_details(rows), strict=True
-        )
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     )
-    return unpack_batch(packed, metadata)
+    return unpack_batch(_in_one_chunk(rows["strokes"]), metadata)
 
 
-def _column(name: str, values: Sequence[Any], kind: pa.DataType, numbers: IntArray) -> pa.Array:
+def _column(name: str, values: Sequence[Any], numbers: IntArray) -> pa.Array:
     try:
-        return pa.array(values, kind)
+        return pa.array(values, _TYPES[name])
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        expected = "true or false" if kind == pa.bool_() else "valid text"
-        number, value = next(
-            (number, value)
-            for number, value in zip(numbers, values, strict=True)
-            if not _can_be(kind, value)
-        )
+        if len(values) > 1:  # find the one that is wrong
+            for i, value in enumerate(values):
+                _column(name, [value], numbers[i : i + 1])
+        expected = "true or false" if name == "recognized" else "valid text"
         raise InputError(
-            f"the {name} of drawing {number} is not {expected}: {str(value)[:80]!r}"
+            f"the {name} of drawing {numbers[0]} is not {expected}: {str(values[0])[:80]!r}"
         ) from None
-
-
-def _can_be(kind: pa.DataType, value: Any) -> bool:
-    try:
-        pa.array([value], kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        return False
-    return True
 
 
 def _nfc(text: Any) -> Any:

@@ -23,10 +23,10 @@ from garabato.gallery.exact.half_precision import join, split
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
 from garabato.gallery.rows import (
+    COLUMNS,
     DETAILS,
     ORIGINAL,
     described_by,
-    details_schema,
     row_schema,
     to_matrix,
 )
@@ -45,8 +45,7 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
         _ID: secrets.token_hex(8),
         _TIMES: "normal",
     }
-    schema = row_schema(dim)
-    schema = schema.remove(schema.get_field_index(EMBEDDING))
+    schema = row_schema(COLUMNS, dim)
     schema = schema.append(pa.field(EMBEDDING, pa.list_(pa.float16(), dim)))
     schema = schema.append(pa.field(REST, pa.list_(pa.int8(), dim))).with_metadata(metadata)
     folder = Path(uri)
@@ -98,7 +97,7 @@ def columns_of(table: Any) -> tuple[str, ...]:
 def make_columns(table: Any, rows: pa.Table) -> None:
     """Add the columns of details to a table that lacks them, if these rows have them."""
     if ORIGINAL in rows.schema.names and ORIGINAL not in table.schema.names:
-        table.add_columns(details_schema())
+        table.add_columns(pa.schema([rows.schema.field(name) for name in (*DETAILS, ORIGINAL)]))
 
 
 def to_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:

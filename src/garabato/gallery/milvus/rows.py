@@ -17,7 +17,7 @@ import pyarrow as pa
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.filters import Filter
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, row_schema, to_matrix
+from garabato.gallery.rows import DETAILS, ORIGINAL, row_schema, to_matrix
 
 #: Stored instead of an unknown text.
 UNKNOWN = "∅"
@@ -116,15 +116,14 @@ def from_documents(
     documents: Sequence[Row], columns: Sequence[str], embedding_dim: int
 ) -> pa.RecordBatch:
     """The documents that Milvus stores as rows with `columns`."""
-    schema = pa.unify_schemas([row_schema(embedding_dim), details_schema()])
-    fields = [schema.field(name) for name in columns]
+    schema = row_schema(columns, embedding_dim)
     arrays = []
-    for field in fields:
+    for field in schema:
         values = [document[field.name] for document in documents]
         if convert := _FROM_MILVUS.get(field.name):
             values = list(map(convert, values))
         arrays.append(pa.array(values, field.type))
-    return pa.record_batch(arrays, schema=pa.schema(fields))
+    return pa.record_batch(arrays, schema=schema)
 
 
 def to_expression(condition: Filter) -> str:
