@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch
+from garabato.drawing import SVG_TYPE, Drawing, DrawingBatch
 from garabato.drawing.drawing import media_type_of
 from garabato.errors import InputError
 from garabato.formats.svg.clean import clean_svg
@@ -31,6 +31,7 @@ from garabato.service.http.serializers import CachedContent, drawing_document, j
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/drawings", tags=["drawings"])
+_Listed = Annotated[list[Name] | None, Query(max_length=500)]
 
 
 @router.post(
@@ -90,18 +91,10 @@ async def delete_several(
 async def list_drawings(
     service: CurrentService,
     served: CurrentGallery,
-    category: Annotated[
-        list[Name] | None, Query(max_length=500, description="Only of these categories.")
-    ] = None,
-    country: Annotated[
-        list[Name] | None, Query(max_length=500, description="Only from these countries.")
-    ] = None,
-    key_id: Annotated[
-        list[Name] | None, Query(max_length=500, description="Only with these key_ids.")
-    ] = None,
-    tags: Annotated[
-        list[Name] | None, Query(max_length=500, description="Only with one of these tags.")
-    ] = None,
+    category: Annotated[_Listed, Query(description="Only of these categories.")] = None,
+    country: Annotated[_Listed, Query(description="Only from these countries.")] = None,
+    key_id: Annotated[_Listed, Query(description="Only with these key_ids.")] = None,
+    tags: Annotated[_Listed, Query(description="Only with one of these tags.")] = None,
     recognized: Annotated[
         bool | None, Query(description="Whether Quick, Draw! recognised the drawing.")
     ] = None,
@@ -201,31 +194,22 @@ def _drawings(given: Add, service: Service) -> list[Drawing]:
         for field in given.model_dump(exclude={"drawings"}, exclude_none=True):
             raise ProblemError.of_field(field, "with drawings, set this field in each of them")
     return [
-        to_drawing(strokes, service.settings, field).replace(
-            key_id=new.key_id,
-            category=new.category,
-            country=new.country,
-            recognized=new.recognized,
-            timestamp=new.timestamp,
-            traced=new.traced,
-            details=_details(new, field.removesuffix("drawing")),
-        )
+        to_drawing(strokes, service.settings, field).replace(**_metadata(new, field))
         for field, strokes, new in named
     ]
 
 
-def _details(new: Add | NewDrawing, prefix: str) -> Details | None:
-    """Title, tags, link, path and original. Raises ProblemError that names the field."""
-    original = None
-    try:
-        if new.original is not None:
+def _metadata(new: Add | NewDrawing, field: str) -> dict[str, Any]:
+    """The metadata given with a drawing, which is in this field. Raises ProblemError that names the
+    field of the original."""
+    metadata = new.model_dump(exclude={"drawing", "drawings"}, exclude_none=True)
+    if new.original is not None:
+        try:
             original = base64.b64decode(new.original, validate=True)
-            if media_type_of(original) == SVG_TYPE:
-                original = clean_svg(original)
-    except ValueError as error:
-        problem = str(error) if isinstance(error, InputError) else "is not base64"
-        raise ProblemError.of_field(f"{prefix}original", problem) from None
-    details = Details(
-        new.title, tuple(new.tags or ()), new.link, new.source_path, original=original
-    )
-    return None if details == Details() else details
+            is_svg = media_type_of(original) == SVG_TYPE
+            metadata["original"] = clean_svg(original) if is_svg else original
+        except ValueError as error:
+            problem = str(error) if isinstance(error, InputError) else "is not base64"
+            name = f"{field.removesuffix('drawing')}original"
+            raise ProblemError.of_field(name, problem) from None
+    return metadata
