@@ -116,9 +116,7 @@ def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> BoolArray:
     for pattern in word_patterns(text):
         found = np.zeros(rows.num_rows, bool)
         for name in {"title", "category"}.intersection(rows.schema.names):
-            values = rows[name].cast(pa.string())
-            matches = pc.match_substring_regex(values, pattern)
-            found |= np.asarray(pc.fill_null(matches, False), bool)
+            found |= is_true(pc.match_substring_regex(rows[name].cast(pa.string()), pattern))
         found |= has_tag(rows, partial(pc.match_substring_regex, pattern=pattern))
         passing &= found
     return passing
@@ -128,10 +126,14 @@ def has_tag(rows: pa.Table | pa.RecordBatch, passes: Callable[[pa.Array], pa.Arr
     """(n,): whether a row has a tag that passes; `passes` takes an array of tags."""
     tags = rows["tags"]
     tags = tags.combine_chunks() if isinstance(tags, pa.ChunkedArray) else tags
-    is_passing = np.asarray(pc.fill_null(passes(pc.list_flatten(tags)), False), bool)
     found = np.zeros(rows.num_rows, bool)
-    found[pc.list_parent_indices(tags).to_numpy()[is_passing]] = True
+    found[pc.list_parent_indices(tags).to_numpy()[is_true(passes(pc.list_flatten(tags)))]] = True
     return found
+
+
+def is_true(values: pa.Array | pa.ChunkedArray) -> BoolArray:
+    """An Arrow array of booleans as a NumPy array; null becomes False."""
+    return np.asarray(pc.fill_null(values, False), bool)
 
 
 def to_sql(

@@ -92,7 +92,9 @@ def test_a_sample_of_some_rows_tells_frequent_rows_from_far_ones(table, query, m
 
 
 def test_a_sample_holds_neither_strokes_nor_original_files(table, encoder):
-    assert RowSample(table).nbytes < N * (4 * encoder.embedding_dim + 100)
+    sample = RowSample(table)
+    n_bytes = sample._embeddings.nbytes + sample._rows.nbytes
+    assert n_bytes < N * (4 * encoder.embedding_dim + 100)
 
 
 def add(gallery, n, country):

@@ -52,7 +52,6 @@ from garabato.gallery.lance.index import (
 from garabato.gallery.lance.memory_table import MemoryTable, RowSample, load, refresh
 from garabato.gallery.lance.table import (
     EMBEDDING,
-    columns_of,
     create_table,
     embedding_columns,
     from_table,
@@ -72,7 +71,7 @@ from garabato.gallery.records import (
     Tuned,
     no_gallery_at,
 )
-from garabato.gallery.rows import Nearest
+from garabato.gallery.rows import Nearest, described_by
 
 #: The file in the gallery's folder that lists the hidden drawings.
 HIDDEN = "hidden.json"
@@ -232,7 +231,7 @@ class LanceGallery(Gallery):
 
     def _columns(self) -> tuple[str, ...]:
         with lance_errors(self.uri):
-            return columns_of(self._table)
+            return described_by(self._table.schema.names)
 
     def _version(self) -> tuple[str | None, int]:
         with lance_errors(self.uri):
@@ -289,7 +288,7 @@ class LanceGallery(Gallery):
             key_ids = self._key_ranges.next_key_ids(
                 table, self._sql(condition), after, limit, in_ranges=condition.key_ids is None
             )
-            query = table.search().select(list(columns_of(table)))
+            query = table.search().select(list(described_by(table.schema.names)))
             query = query.where(is_one_of("key_id", key_ids))
             return query.limit(max(1, len(key_ids))).to_arrow().sort_by("key_id")
 

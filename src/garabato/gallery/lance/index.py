@@ -24,7 +24,7 @@ from garabato.errors import InputError
 from garabato.gallery.exact.half_precision import join
 from garabato.gallery.filters import quote
 from garabato.gallery.lance import limits
-from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
+from garabato.gallery.lance.table import embedding_columns, read_embeddings
 from garabato.gallery.records import Tuned
 from garabato.gallery.rows import described_by
 
@@ -175,7 +175,7 @@ class OnDisk:
 
     def __init__(self, table: Any, *, settings: IndexSettings | None) -> None:
         self.table, self.settings = table, settings
-        self.columns = [*columns_of(table), *embedding_columns(table), "_distance"]
+        self.columns = [*described_by(table.schema.names), *embedding_columns(table), "_distance"]
         #: The number of rows that pass an SQL condition, or of all rows if it is None.
         self.n_passing = lru_cache(maxsize=64)(table.count_rows)
         self.n_rows = int(self.n_passing(None))
@@ -268,13 +268,15 @@ def tune(table: Any, *, recall: float, n_queries: int = 100) -> list[Tuned]:
     exact = OnDisk(table, settings=None)
     truth = [_scores(exact, query) for query in queries]
     measured: dict[int, Tuned] = {}
+
+    def are_enough(n_probes: int) -> bool:
+        tried = OnDisk(table, settings=replace(settings, n_probes=n_probes))
+        measured[n_probes] = _measure(tried, queries, truth)
+        return measured[n_probes].recall >= recall
+
     n_probes = min(MIN_PROBED, settings.n_clusters)
     too_few = n_probes - 1
-    while True:  # double them until they are enough, then bisect
-        tried = replace(settings, n_probes=n_probes)
-        measured[n_probes] = _measure(OnDisk(table, settings=tried), queries, truth)
-        if measured[n_probes].recall >= recall:
-            break
+    while not are_enough(n_probes):  # double them until they are, then bisect
         if n_probes == settings.n_clusters:
             raise InputError(
                 f"a recall of {recall} cannot be reached: probing all {n_probes} clusters gives "
@@ -283,9 +285,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100) -> list[Tuned]:
         too_few, n_probes = n_probes, min(2 * n_probes, settings.n_clusters)
     while n_probes - too_few > 1:
         middle = (too_few + n_probes) // 2
-        tried = replace(settings, n_probes=middle)
-        measured[middle] = _measure(OnDisk(table, settings=tried), queries, truth)
-        if measured[middle].recall >= recall:
+        if are_enough(middle):
             n_probes = middle
         else:
             too_few = middle

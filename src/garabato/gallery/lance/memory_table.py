@@ -6,8 +6,8 @@ A sample of a large table tells how far from a query the rows that pass a filter
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from garabato.drawing import BoolArray, FloatArray, IntArray
 from garabato.drawing.times import NORMAL_TIME, normal_if_time
 from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
-from garabato.gallery.filters import Filter, has_tag, has_text
-from garabato.gallery.lance.table import EMBEDDING, columns_of, embedding_columns, read_embeddings
-from garabato.gallery.rows import Nearest
+from garabato.gallery.filters import Filter, has_tag, has_text, is_true
+from garabato.gallery.lance.table import EMBEDDING, embedding_columns, read_embeddings
+from garabato.gallery.rows import Nearest, described_by
 
 #: Columns whose values repeat; positions are listed by value.
 LISTED = ("category", "country")
@@ -81,7 +81,8 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
     live = np.sort(live)
     kept = np.isin(held.row_ids, live, assume_unique=True)
     new = live[~np.isin(live, held.row_ids, assume_unique=True)]
-    if len(new) > len(live) // 2 or columns_of(table) != tuple(held.rows.schema.names):
+    columns = list(described_by(table.schema.names))
+    if len(new) > len(live) // 2 or columns != held.rows.column_names:
         return load(table, version)
     row_ids, rows, index = held.row_ids, held.rows, held.index
     if not kept.all():
@@ -132,10 +133,10 @@ class MemoryFilter:
                 )
         if positions is None:
             positions = np.flatnonzero(meets(self.rows, condition)[self.index.rows])
-        elif condition != Filter(condition.categories, condition.countries):
+        elif not (rest := replace(condition, categories=None, countries=None)).is_empty:
             rows = self.rows.drop_columns(["country", "strokes"])
             rows = rows.take(pa.array(self.index.rows[positions]))
-            positions = positions[meets(rows, condition)]
+            positions = positions[meets(rows, rest)]
         return self.index.subset(positions)
 
     def _by_value(self, column: str) -> _ByValue:
@@ -145,24 +146,29 @@ class MemoryFilter:
 
 
 def meets(rows: pa.Table, condition: Filter) -> BoolArray:
-    """(n,) bool: whether rows meet the conditions on columns that are not in LISTED."""
+    """(n,) bool: whether rows pass."""
     mask = np.ones(rows.num_rows, bool)
-    if condition.key_ids is not None:
-        wanted = pa.array(condition.key_ids, pa.string())
-        mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
+    for column, values in (
+        ("category", condition.categories),
+        ("country", condition.countries),
+        ("key_id", condition.key_ids),
+    ):
+        if values is not None:
+            wanted = pa.array(values, pa.string())
+            mask &= is_true(pc.is_in(rows[column].cast(pa.string()), value_set=wanted))
     if condition.tags is not None:
         wanted = pa.array(condition.tags, pa.string())
         mask &= has_tag(rows, lambda tags: pc.is_in(tags, value_set=wanted))
     if condition.text is not None:
         mask &= has_text(rows, condition.text)
     if condition.recognized is not None:
-        mask &= _true(pc.equal(rows["recognized"], condition.recognized))
+        mask &= is_true(pc.equal(rows["recognized"], condition.recognized))
     if condition.after is not None or condition.before is not None:
-        mask &= _true(pc.match_like(rows["timestamp"], NORMAL_TIME))
+        mask &= is_true(pc.match_like(rows["timestamp"], NORMAL_TIME))
     if condition.after is not None:
-        mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
+        mask &= is_true(pc.greater_equal(rows["timestamp"], condition.after))
     if condition.before is not None:
-        mask &= _true(pc.less(rows["timestamp"], condition.before))
+        mask &= is_true(pc.less(rows["timestamp"], condition.before))
     return mask
 
 
@@ -179,11 +185,8 @@ class RowSample:
         read = table.take_offsets(offsets).select([*columns, EMBEDDING]).to_arrow()
         self._embeddings = unit_rows(read_embeddings(read)[0])
         self._rows = compact(read.select(columns))
-        self._passing = lru_cache(maxsize=16)(self._find_passing)
-
-    @property
-    def nbytes(self) -> int:
-        return int(self._embeddings.nbytes + self._rows.nbytes)
+        #: (n,): which rows of the sample pass a filter.
+        self._passing = lru_cache(maxsize=16)(partial(meets, self._rows))
 
     def is_outdated(self, condition: Filter, n_passing: int) -> bool:
         """Whether the table has changed and the share of rows that pass with it: now `n_passing` of
@@ -216,23 +219,13 @@ class RowSample:
             nearest = first * (n_wanted / _FROM) ** (1 / power)
         return float(max(k, nearest * rows_each))
 
-    def _find_passing(self, condition: Filter) -> BoolArray:
-        """(n,): which rows of the sample pass."""
-        passes = meets(self._rows, condition)
-        for column, values in zip(LISTED, (condition.categories, condition.countries), strict=True):
-            if values is not None:
-                wanted = pa.array(values, pa.string())
-                found = pc.is_in(self._rows[column].cast(pa.string()), value_set=wanted)
-                passes &= found.to_numpy()
-        return passes
-
 
 def _read(
     table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
     """Row ids (N,), rows, and embeddings (N, D) split as by `half_precision.split`; sorted by row
     id."""
-    drawing_columns = columns_of(table)
+    drawing_columns = described_by(table.schema.names)
     columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
     query = table.search().with_row_id(True).select(columns)
     if condition is not None:
@@ -291,11 +284,6 @@ class _ByValue:
         wanted[[i for i in map(self.values.get, values) if i is not None]] = True
         kept: IntArray = positions[wanted[self.codes[positions]]]
         return kept
-
-
-def _true(values: Any) -> BoolArray:
-    """An Arrow array of booleans as a NumPy array; null becomes False."""
-    return np.asarray(pc.fill_null(values, False), bool)
 
 
 def _rank_of_nth(n: int, scores: FloatArray, passes: BoolArray) -> int:

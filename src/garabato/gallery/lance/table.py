@@ -22,14 +22,7 @@ from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.exact.half_precision import join, split
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import (
-    COLUMNS,
-    DETAILS,
-    ORIGINAL,
-    described_by,
-    row_schema,
-    to_matrix,
-)
+from garabato.gallery.rows import COLUMNS, DETAILS, ORIGINAL, row_schema, to_matrix
 
 _ID = "garabato.id"
 _TIMES = "garabato.times"
@@ -87,11 +80,6 @@ def has_normal_times(table: Any) -> bool:
 def embedding_columns(table: Any) -> tuple[str, ...]:
     """The columns that hold embeddings in this table."""
     return (EMBEDDING, REST) if REST in table.schema.names else (EMBEDDING,)
-
-
-def columns_of(table: Any) -> tuple[str, ...]:
-    """The columns of a table that describe a drawing."""
-    return described_by(table.schema.names)
 
 
 def make_columns(table: Any, rows: pa.Table) -> None:
