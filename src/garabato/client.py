@@ -21,7 +21,7 @@ from garabato.encoder import Prediction, Predictions
 from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hidden, Hit, Hits
 from garabato.gallery.filters import Where, parse_where
-from garabato.gallery.records import Original, as_key_ids, as_tags, check_key_id
+from garabato.gallery.records import Original, as_key_ids, as_tags, check_text
 from garabato.render import as_strokes
 
 _T = TypeVar("_T")
@@ -341,7 +341,7 @@ def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
 
 
 def _path(key_id: str) -> str:
-    return f"/v1/drawings/{quote(check_key_id(key_id), safe='')}"
+    return f"/v1/drawings/{quote(check_text('key_id', key_id), safe='')}"
 
 
 def _picture(drawing: Drawing) -> bytes:

@@ -44,7 +44,6 @@ from garabato.gallery.records import (
     as_key_ids,
     as_tags,
     check_k,
-    check_key_id,
     check_text,
     gallery_html,
 )
@@ -237,7 +236,7 @@ class Gallery(ABC):
         given = [key_ids] if isinstance(key_ids, str) else key_ids
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entries = [
-            one if isinstance(one, Hidden) else Hidden(check_key_id(one), now, reason)
+            one if isinstance(one, Hidden) else Hidden(check_text("key_id", one), now, reason)
             for one in given
         ]
         return self._hidden.put(entries)
@@ -259,7 +258,7 @@ class Gallery(ABC):
         """
         check_count("limit", limit)
         if after is not None:
-            check_key_id(after)
+            check_text("key_id", after)
         condition, hidden = parse_where(where), self._hidden.all()
         found: builtins.list[Drawing] = []
         n = int(limit) + min(len(hidden), int(limit))

@@ -402,7 +402,7 @@ def check_k(k: int) -> int:
 def as_key_ids(key_ids: Iterable[str]) -> list[str]:
     """The key_ids as a list; a string is one key_id. Raises InputError if one is not text."""
     is_one = isinstance(key_ids, str) or not isinstance(key_ids, Iterable)
-    return [check_key_id(key_id) for key_id in ([key_ids] if is_one else key_ids)]
+    return [check_text("key_id", key_id) for key_id in ([key_ids] if is_one else key_ids)]
 
 
 def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
@@ -413,11 +413,6 @@ def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(tag, str):
             raise InputError(f"a tag must be text, not {tag!r}")
     return given
-
-
-def check_key_id(key_id: Any) -> str:
-    """Return the key_id. Raises InputError if it is not text."""
-    return check_text("key_id", key_id)
 
 
 def check_text(name: str, value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def copy_gallery(
     """
     check_opened(source=source, encoder=encoder)
     filled_by = source.info().encoder
-    target = open_gallery(uri, encoder=encoder or _EncoderOf(filled_by), token=token)
+    target = open_gallery(uri, encoder=encoder or _EncoderOf(**asdict(filled_by)), token=token)
     n_copied = n_there = 0
     is_same_encoder = filled_by.fingerprint == target.info().encoder.fingerprint
     hidden = {one.key_id: one for one in source.hidden()}
@@ -69,14 +69,12 @@ def copy_gallery(
     return Copied(n_copied, n_there)
 
 
-class _EncoderOf:
+class _EncoderOf(FilledBy):
     """The encoder that filled a gallery, without its weights: it cannot embed."""
 
-    def __init__(self, filled_by: FilledBy) -> None:
-        self.fingerprint = filled_by.fingerprint
-        self.embedding_dim = filled_by.embedding_dim
-        self.model_name = filled_by.model_name
-        self.spec = RenderSpec.from_dict(filled_by.render_spec)
+    @property
+    def spec(self) -> RenderSpec:
+        return RenderSpec.from_dict(self.render_spec)
 
     def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
         raise GalleryError("a copy takes embeddings from its source")

@@ -145,7 +145,7 @@ class Service:
         """Finish changes under way; drop everything else."""
         for served in self._galleries.values():
             served.map.stop()
-        self.progress.stop()
+        self.progress.stopped.set()
         self.files.stop()
         self._writing.shutdown(wait=True)
         for threads in (self._searching, self._slow):

@@ -213,33 +213,19 @@ class BackgroundProgress:
     """The stage of work in another thread."""
 
     def __init__(self, first: str) -> None:
-        self._stage = Stage(first)
-        #: Set by `stop`.
+        self.stage = Stage(first)
+        #: Once it is set, the next report raises ShutdownError.
         self.stopped = threading.Event()
 
     @property
-    def stage(self) -> Stage:
-        return self._stage
-
-    @property
     def is_ready(self) -> bool:
-        return self._stage is READY
+        return self.stage is READY
 
     def report(self, status: str, done: int | None = None, total: int | None = None) -> None:
-        """Set the stage. Raises ShutdownError after `stop`."""
+        """Set the stage. Raises ShutdownError if the service is shutting down."""
         if self.stopped.is_set():
             raise ShutdownError
-        self._stage = Stage(status, done, total)
-
-    def finish(self) -> None:
-        self._stage = READY
-
-    def fail(self, why: str) -> None:
-        self._stage = Stage(why, failed=True)
-
-    def stop(self) -> None:
-        """Make the next report raise ShutdownError."""
-        self.stopped.set()
+        self.stage = Stage(status, done, total)
 
 
 class ShutdownError(Exception):

@@ -308,13 +308,12 @@ class MilvusGallery(Gallery):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The index as the server describes it: kind, settings, and the numbers of all rows, indexed
-    rows and rows waiting to be indexed."""
+    """The index as the server describes it: kind, settings, and the numbers of indexed rows and of
+    rows waiting to be indexed."""
 
     kind: str
     m: int
     ef_construction: int
-    n_rows: int
     n_indexed: int
     n_pending: int
 
@@ -336,7 +335,6 @@ def describe_index(server: Server) -> Index:
         kind=str(described.get("index_type")),
         m=int(described.get("M", 0)),
         ef_construction=int(described.get("efConstruction", 0)),
-        n_rows=int(described.get("total_rows", 0)),
         n_indexed=int(described.get("indexed_rows", 0)),
         n_pending=int(described.get("pending_index_rows", 0)),
     )

@@ -104,7 +104,8 @@ class GalleryMap:
         except Exception:
             if not self._stopped:
                 _log.exception("cannot make the map")
-                self._progress.fail("cannot make the map; the operator's log says why")
+                why = "cannot make the map; the operator's log says why"
+                self._progress.stage = Stage(why, failed=True)
         with self._lock:
             self._is_making = False
             if made is not None:

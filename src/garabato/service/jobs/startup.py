@@ -26,7 +26,7 @@ from garabato.host.machine import cache_folder
 from garabato.ingest.bulk_load import fill, icon_gallery_folder
 from garabato.render import load_kernels
 from garabato.service.service import Service
-from garabato.service.state import BackgroundProgress, ShutdownError
+from garabato.service.state import READY, BackgroundProgress, ShutdownError, Stage
 from garabato.sources import open_source
 from garabato.sources.google_bucket.bucket import download
 from garabato.sources.icons import DEFAULT_ICON_SETS
@@ -90,7 +90,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
             service.add_gallery(name, gallery)
             _log.info("gallery open", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
         service.started()
-        service.progress.finish()
+        service.progress.stage = READY
         service.metrics.ready.set(1)
         _log.info("ready")
     except ShutdownError:
@@ -98,7 +98,8 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     except Exception as error:
         _log.error("cannot start: %s", error, exc_info=not isinstance(error, GarabatoError))
         # Everybody can read the stage, and the reason may name files.
-        service.progress.fail("cannot start; the operator's log says why")
+        why = "cannot start; the operator's log says why"
+        service.progress.stage = Stage(why, failed=True)
         service.start_failed(str(error) or type(error).__name__)
     finally:
         if compiling.is_alive():  # its process must not outlive the service

@@ -17,7 +17,6 @@ from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import (
     Add,
     Delete,
-    KeyId,
     KeyIdInPath,
     Name,
     NewDrawing,
@@ -107,7 +106,7 @@ async def list_drawings(
         Query(description="Each of its words begins a word of the title, category or a tag."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Drawings per page.")] = 50,
-    after: Annotated[KeyId | None, Query(description="`next` of the previous page.")] = None,
+    after: Annotated[Name | None, Query(description="`next` of the previous page.")] = None,
 ) -> Response:
     """List drawings ordered by key_id, page by page."""
     span = {"after": timestamp_after, "before": timestamp_before}
