@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex, overload
 from urllib.parse import urlsplit
@@ -275,7 +275,7 @@ class GalleryInfo:
 
     uri: str
     backend: str
-    format_version: int
+    format_version: int = field(default=FORMAT_VERSION, init=False)
     n_drawings: int
     encoder: FilledBy
     mode: str

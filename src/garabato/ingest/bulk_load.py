@@ -225,7 +225,8 @@ class _Load:
         self._tags = tags
         self._progress = progress
         self._in_progress: set[str | None] = set()
-        self.sent: deque[_Sent] = deque()
+        #: New drawings and their pending embeddings, one result for each STEP of them.
+        self.sent: deque[tuple[DrawingBatch, list[Callable[[], FloatArray]]]] = deque()
         self.n_new = self.n_there = self.n_empty = 0
 
     def send(self, piece: DrawingBatch, workers: Workers) -> None:
@@ -242,29 +243,21 @@ class _Load:
         results = [workers.submit(piece.take(step)) for step in steps]
         drawings = without_invalid_times(piece.take(rows))
         self._in_progress.update(drawings.key_ids)
-        self.sent.append(_Sent(drawings, results))
+        self.sent.append((drawings, results))
 
     def store(self) -> None:
         """Wait until the oldest piece in progress is embedded, and store it."""
-        piece = self.sent.popleft()
+        drawings, results = self.sent.popleft()
         n_before = self.n_new + self.n_there + self.n_empty
         embedded = []
-        for result in piece.results:
+        for result in results:
             embedded.append(result())
             self._progress(n_before + sum(map(len, embedded)))
         if embedded:
             added = self._gallery.add(
-                piece.drawings, embeddings=np.concatenate(embedded), tags=self._tags
+                drawings, embeddings=np.concatenate(embedded), tags=self._tags
             )
             self.n_new += added.n_new + added.n_replaced
-            self.n_there += len(piece.drawings) - added.n_new - added.n_replaced
-            self._in_progress.difference_update(piece.drawings.key_ids)
+            self.n_there += len(drawings) - added.n_new - added.n_replaced
+            self._in_progress.difference_update(drawings.key_ids)
         self._progress(self.n_new + self.n_there + self.n_empty)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sent:
-    """New drawings and their pending embeddings, one result for each STEP of them."""
-
-    drawings: DrawingBatch
-    results: list[Callable[[], FloatArray]]

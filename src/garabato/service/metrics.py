@@ -62,7 +62,6 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _add(self, kind: type[M], name: str, text: str, *labels: str, **options: Any) -> M:

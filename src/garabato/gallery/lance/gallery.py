@@ -62,7 +62,6 @@ from garabato.gallery.lance.table import (
     to_table,
 )
 from garabato.gallery.records import (
-    FORMAT_VERSION,
     Added,
     Embedder,
     FilledBy,
@@ -180,7 +179,6 @@ class LanceGallery(Gallery):
         return GalleryInfo(
             uri=self.uri,
             backend="lance",
-            format_version=FORMAT_VERSION,
             n_drawings=n_drawings,
             encoder=self._filled_by,
             mode=mode,

@@ -21,12 +21,13 @@ import pyarrow as pa
 
 from garabato.drawing import FloatArray
 from garabato.errors import InputError
+from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.exact.half_precision import join
 from garabato.gallery.filters import quote
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.table import embedding_columns, read_embeddings
 from garabato.gallery.records import Tuned
-from garabato.gallery.rows import described_by
+from garabato.gallery.rows import described_by, to_matrix
 
 #: `tune` chooses at least this many clusters, because queries and filters differ from those it
 #: tries. Fewer would hardly save time.
@@ -263,8 +264,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100) -> list[Tuned]:
     rng = np.random.default_rng(0)
     offsets = np.sort(rng.choice(n_rows, min(n_queries, n_rows), replace=False)).tolist()
     stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
-    queries = np.array(stored.to_pylist(), np.float32)
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    queries = unit_rows(to_matrix(stored))
     exact = OnDisk(table, settings=None)
     truth = [_scores(exact, query) for query in queries]
     measured: dict[int, Tuned] = {}

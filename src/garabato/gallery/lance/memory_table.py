@@ -123,7 +123,6 @@ class MemoryFilter:
     _lists: dict[str, _ByValue] = field(default_factory=dict, init=False)
 
     def __call__(self, condition: Filter) -> RowSubset:
-        """The rows that pass."""
         positions: IntArray | None = None
         for column, values in zip(LISTED, (condition.categories, condition.countries), strict=True):
             if values is not None:

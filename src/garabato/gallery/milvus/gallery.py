@@ -38,7 +38,6 @@ from garabato.gallery.milvus.rows import (
 )
 from garabato.gallery.milvus.server import MAX_HITS, Address, Server, Settings, parse_address
 from garabato.gallery.records import (
-    FORMAT_VERSION,
     Added,
     Embedder,
     FilledBy,
@@ -131,7 +130,6 @@ class MilvusGallery(Gallery):
         return GalleryInfo(
             uri=self.uri,
             backend="milvus",
-            format_version=FORMAT_VERSION,
             n_drawings=n_drawings,
             encoder=self._filled_by,
             mode=f"approximate index on the server ({index.in_words(self._settings)}); "
@@ -322,7 +320,6 @@ class Index:
         return {"ef": max(k, settings.ef)} if self.kind == "HNSW" else {}
 
     def in_words(self, settings: Settings) -> str:
-        """Kind and settings."""
         if self.kind != "HNSW" or not self.m:  # some servers don't report the settings
             return self.kind
         return f"HNSW, M {self.m}, efConstruction {self.ef_construction}, ef {settings.ef}"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.filters import Filter
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import DETAILS, ORIGINAL, row_schema, to_matrix
+from garabato.gallery.rows import COLUMNS, DETAILS, ORIGINAL, row_schema, to_matrix
 
 #: Stored instead of an unknown text.
 UNKNOWN = "∅"
@@ -85,7 +85,12 @@ def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
 
     Raises InputError for a text that is too long for Milvus, and for too many tags or strokes.
     """
-    documents: list[Row] = rows.drop_columns(["embedding"]).to_pylist()
+    details = DETAILS if with_details else ()
+    texts = ("category", "country", "timestamp", *details)
+    columns = (*COLUMNS, *DETAILS, ORIGINAL) if with_details else COLUMNS
+    documents: list[Row] = rows.select(
+        [name for name in columns if name in rows.column_names]
+    ).to_pylist()
     for document, embedding in zip(documents, to_matrix(rows["embedding"]), strict=True):
         tags = document["tags"] or []
         if len(tags) > _MAX_TAGS:
@@ -94,18 +99,13 @@ def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
             )
         for tag in tags:
             _check_length("tag", tag)
-        for name in ("category", "country", "timestamp"):
-            document[name] = _or_unknown(document[name])
-        for name in ("key_id", "category", "country", "timestamp"):
+        for name in texts:
+            document[name] = _or_unknown(document.get(name))
+        for name in ("key_id", *texts):
             _check_length(name, document[name])
-        for name in DETAILS:
-            value = document.pop(name, None)
-            if with_details:
-                document[name] = _or_unknown(value)
-                _check_length(name, document[name])
-        original = document.pop(ORIGINAL, None)
         if with_details:
-            document[ORIGINAL] = _to_texts(document["key_id"], original or b"")
+            original = document.get(ORIGINAL) or b""
+            document[ORIGINAL] = _to_texts(document["key_id"], original)
         document["recognized"] = _RECOGNIZED[document["recognized"]]
         document["strokes"] = _to_texts(document["key_id"], document["strokes"])
         document["embedding"] = embedding

@@ -75,7 +75,6 @@ class ProblemError(Exception):
         return cls(404, detail, errors=[{"field": field, "detail": detail}])
 
     def to_response(self) -> Response:
-        """The problem document."""
         document: dict[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,

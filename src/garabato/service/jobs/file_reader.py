@@ -89,7 +89,6 @@ class FileReader:
             job.give_up()  # does nothing if it is done
 
     def stop(self) -> None:
-        """End all processes."""
         self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
