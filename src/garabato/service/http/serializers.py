@@ -1,10 +1,9 @@
-"""Drawings, hits and predictions as JSON, and the responses that carry them."""
+"""Drawings and hits as JSON, and the responses that carry them."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from fastapi import Request, Response
 
 from garabato.drawing import Drawing
 from garabato.gallery import Hit
-from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.render import as_strokes
 
 
@@ -59,17 +57,6 @@ def hit_document(hit: Hit) -> dict[str, Any]:
     if hit.drawing.bitmap is not None:
         hit = replace(hit, drawing=as_strokes(hit.drawing))
     return hit.to_dict()
-
-
-def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
-    """`headline`: "gallery" with its `votes` if there are any, else "encoder"."""
-    if not votes:
-        return {"headline": "encoder"}
-    return {
-        "headline": "gallery",
-        "votes": [vote.to_dict() for vote in votes],
-        "votes_unsure": is_vote_unsure(votes),
-    }
 
 
 def drawing_document(drawing: Drawing) -> dict[str, Any]:

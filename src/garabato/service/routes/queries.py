@@ -13,7 +13,7 @@ from garabato.drawing import IntArray
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.gallery import Hit
-from garabato.gallery.explore import N_NAMED, N_VOTERS, category_votes
+from garabato.gallery.explore import N_NAMED, N_VOTERS, category_votes, is_vote_unsure
 from garabato.service.http.parsing import (
     MAX_VALUES,
     StrictRoute,
@@ -26,11 +26,7 @@ from garabato.service.http.parsing import (
 from garabato.service.http.problems import ANY, ProblemError, problems
 from garabato.service.http.requests import Classify, Search, body_of
 from garabato.service.http.responses import Classified, Found
-from garabato.service.http.serializers import (
-    headline_document,
-    hit_document,
-    json_response,
-)
+from garabato.service.http.serializers import hit_document, json_response
 from garabato.service.jobs.file_reader import FileQuery
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
@@ -90,11 +86,15 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
 
     def to_document(hits: Sequence[Hit]) -> dict[str, Any]:
         hits = [hit for hit in hits if hit.key_id != body.key_id]
-        voters = hits[:N_VOTERS] if served.has_own_categories else []
-        return {
+        votes = category_votes(hits[:N_VOTERS]) if served.has_own_categories else []
+        document: dict[str, Any] = {
             "hits": [hit_document(hit) for hit in hits[: body.k]],
-            **headline_document(category_votes(voters)),
+            "headline": "gallery" if votes else "encoder",
         }
+        if votes:
+            document["votes"] = [vote.to_dict() for vote in votes]
+            document["votes_unsure"] = is_vote_unsure(votes)
+        return document
 
     def find() -> dict[str, Any]:
         shown = encoded.encoder.best_predictions(encoded.probabilities, N_NAMED)
