@@ -209,6 +209,8 @@ class MilvusGallery(Gallery):
     ) -> list[list[tuple[Row, float]]]:
         # The server limits both the queries and the hits of a request.
         n_together = max(1, min(MAX_QUERIES, MAX_HITS // k))
+        # An index that garabato did not create is searched with its own parameters.
+        parameters = {"ef": max(k, self._settings.ef)} if self._index.kind == "HNSW" else {}
         found = []
         for first in range(0, len(embeddings), n_together):
             found += self._server.call(
@@ -217,7 +219,7 @@ class MilvusGallery(Gallery):
                 filter=expression,
                 limit=k,
                 output_fields=list(self._drawing_columns),
-                search_params={"params": self._index.search_parameters(k, self._settings)},
+                search_params={"params": parameters},
                 consistency_level="Strong",
             )
         return [[(hit["entity"], float(hit["distance"])) for hit in hits] for hits in found]
@@ -314,10 +316,6 @@ class Index:
     ef_construction: int
     n_indexed: int
     n_pending: int
-
-    def search_parameters(self, k: int, settings: Settings) -> dict[str, int]:
-        """The parameters of a search for k hits; none for an index that garabato did not create."""
-        return {"ef": max(k, settings.ef)} if self.kind == "HNSW" else {}
 
     def in_words(self, settings: Settings) -> str:
         if self.kind != "HNSW" or not self.m:  # some servers don't report the settings
