@@ -27,8 +27,9 @@ import pyarrow as pa
 from garabato.analysis.category import summarize_category
 from garabato.analysis.map import StageProgress, map_gallery
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.encoder import Encoder
+from garabato.encoder import FORMAT, Encoder
 from garabato.encoder.few_shot import added_weights
+from garabato.encoder.onnx_runtime import open_session
 from garabato.errors import InputError, check_count, check_opened
 from garabato.export.onnx import export_onnx
 from garabato.gallery import Gallery, open_gallery
@@ -49,15 +50,18 @@ _NAMES = {"index.html", "static", "gallery", ".DS_Store"}
 
 #: What pages take from npm: package -> the SHA-512 of its archive, as registries publish it, and
 #: its members by the name of their file on the page. ONNX Runtime comes in its smallest build,
-#: WebAssembly with SIMD and without GPU backends. fzstd expands Zstandard, which browsers can't:
-#: WebAssembly is a third smaller than with gzip. Both are MIT.
+#: WebAssembly with SIMD and without GPU backends; later releases are up to 0.6 MB larger. It
+#: imports ort-wasm-simd-threaded.mjs where the gallery is on another origin than the page. fzstd
+#: expands Zstandard, which browsers can't: WebAssembly is a third smaller than with gzip. Both are
+#: MIT.
 _PACKAGES = {
-    "onnxruntime-web@1.30.0": (
-        "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
-        "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+    "onnxruntime-web@1.21.1": (
+        "sha512-be7zmmN9z8vCj7g6LISNGyeWH9pZjomDjBZ1PYtodoE"
+        "5VCX7ebabVl3zJHTGjOABFsj2D+kNfy48L7NXNGGU4w==",
         {
             "onnxruntime.mjs": "dist/ort.wasm.bundle.min.mjs",
             "onnxruntime.wasm.zst": "dist/ort-wasm-simd-threaded.wasm",
+            "ort-wasm-simd-threaded.mjs": "dist/ort-wasm-simd-threaded.mjs",
         },
     ),
     "fzstd@0.1.1": (
@@ -136,7 +140,9 @@ def export_web(
             shutil.copy(file, data)
         network = Path(work) / "encoder.onnx"
         export_onnx(encoder, network)
-        (data / "encoder.onnx.zst").write_bytes(_compress(network.read_bytes()))
+        _, header, content = open_session(network, FORMAT)
+        blank = content.replace(header.encode(), b" " * len(header.encode()))  # encoder.json has it
+        (data / "encoder.onnx.zst").write_bytes(_compress(blank))
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
@@ -297,7 +303,7 @@ def _check_replaceable(target: Path) -> None:
 def _browser_packages() -> list[Path]:
     """The files of `_PACKAGES` in the user's cache, those named *.zst compressed.
 
-    The first use takes a while: 34 MB are fetched. Raises SourceError.
+    The first use takes a while: 20 MB are fetched. Raises SourceError.
     """
     files = []
     for package, (integrity, members) in _PACKAGES.items():
