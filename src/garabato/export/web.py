@@ -51,9 +51,8 @@ _NAMES = {"index.html", "static", "gallery", ".DS_Store"}
 #: What pages take from npm: package -> the SHA-512 of its archive, as registries publish it, and
 #: its members by the name of their file on the page. ONNX Runtime comes in its smallest build,
 #: WebAssembly with SIMD and without GPU backends; later releases are up to 0.6 MB larger. It
-#: imports ort-wasm-simd-threaded.mjs where the gallery is on another origin than the page. fzstd
-#: expands Zstandard, which browsers can't: WebAssembly is a third smaller than with gzip. Both are
-#: MIT.
+#: imports ort-wasm-simd-threaded.mjs. fzstd expands Zstandard, which browsers can't: WebAssembly is
+#: a third smaller than with gzip. Both are MIT.
 _PACKAGES = {
     "onnxruntime-web@1.21.1": (
         "sha512-be7zmmN9z8vCj7g6LISNGyeWH9pZjomDjBZ1PYtodoE"
