@@ -145,7 +145,7 @@ def run(context: harness.Context) -> list[harness.Row]:
     note = f"{len(gallery):,} drawings; gzip"
     rows = [
         harness.Row("first load", "MB", [first_load / 1e6], 12, note=note),
-        harness.Row("until it results", "s", [ready_s], note="from the same machine"),
+        harness.Row("until it is ready", "s", [ready_s], note="from the same machine"),
         harness.Row("query, p50", "ms", [float(np.quantile(took_ms, 0.5))], 60),
         harness.Row("query, p95", "ms", [float(np.quantile(took_ms, 0.95))]),
         harness.Row("same best category", "%", [float(np.mean(same_best))], 0.99, at_least=True),
