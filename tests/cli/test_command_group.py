@@ -123,7 +123,11 @@ def test_an_unknown_command_or_option_is_status_2(ends: CliRunner) -> None:
     [
         (("serch",), "there is no command 'serch'; did you mean 'search'?"),
         (("fly",), "there is no command 'fly'; choose from download, prepare"),
-        (("duplicates",), "there is no command 'duplicates'; did you mean gallery duplicates?"),
+        (
+            ("duplicates",),
+            "there is no command 'duplicates'; did you mean garabato gallery duplicates?",
+        ),
+        (("gallery", "inspect"), "there is no command 'inspect'; did you mean garabato inspect?"),
         (("gallery", "duplicate"), "did you mean 'duplicates'?"),
         (("export", "tfrecords"), "did you mean 'tfrecord'?"),
         (("download", "--out", "x", "--format", "simplifed"), "did you mean 'simplified'?"),

@@ -48,6 +48,12 @@ def test_a_folder_that_is_missing_says_how_to_make_one(tmp_path):
         Dataset.open(tmp_path / "no data")
 
 
+def test_no_data_set_is_to_be_made_in_a_folder_of_something_else(tmp_path):
+    (tmp_path / "drawings.lance").mkdir()
+    with pytest.raises(DatasetError, match=r"garabato prepare --source DIR --out NEW_FOLDER$"):
+        Dataset.open(tmp_path)
+
+
 def test_a_truncated_file_is_reported_with_its_sizes(data):
     file = data / "train.parquet"
     whole = file.read_bytes()

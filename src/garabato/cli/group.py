@@ -67,9 +67,11 @@ class Group(click.Group):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             names = self.list_commands(ctx)
             groups = [outer for outer in names if name in self._subcommands(ctx, outer)]
+            elsewhere = [name] if name in COMMANDS else [f"{outer} {name}" for outer in groups]
             choices = f"choose from {', '.join(names)}"
-            if groups:
-                choices = f"did you mean {' or '.join(f'{outer} {name}' for outer in groups)}?"
+            if elsewhere:
+                choices = " or ".join(f"garabato {command}" for command in elsewhere)
+                choices = f"did you mean {choices}?"
             hint = garabato.did_you_mean(name, names, otherwise=choices)
             ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)

@@ -348,9 +348,10 @@ def _load(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        hint = f"garabato prepare --source DIR --out {quote(str(folder))}"
+        out = "NEW_FOLDER" if folder.exists() else quote(str(folder))
         raise DatasetError(
-            f"{folder} holds no data set ({MANIFEST} is missing); make one: {hint}"
+            f"{folder} holds no data set ({MANIFEST} is missing); make one: "
+            f"garabato prepare --source DIR --out {out}"
         ) from None
     except ValueError as error:
         raise DatasetError(f"{file} is damaged ({error}); {_AGAIN}") from None

@@ -56,7 +56,8 @@ def is_gallery(folder: Path) -> bool:
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         raise GalleryError(
-            f"{folder} is not a gallery: it holds {shown}; give a new or empty folder"
+            f"{folder} is not a gallery: it holds {shown}; give a gallery, "
+            "or a new or empty folder to fill"
         )
     data = folder / _TABLE_FOLDER / "data"
     if data.is_dir() and any(data.iterdir()):
