@@ -31,7 +31,7 @@ FEATURES = {
 
 def parse(record: Any) -> dict[str, Any]:
     """One record -> tensors; the image as (S, S, 1) uint8."""
-    features = tf.io.parse_single_example(record, FEATURES)
+    features: dict[str, Any] = tf.io.parse_single_example(record, FEATURES)
     features["image"] = tf.io.decode_png(features["image"], channels=1)
     features["stroke_lengths"] = tf.sparse.to_dense(features["stroke_lengths"])
     return features

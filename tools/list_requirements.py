@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
@@ -27,7 +28,7 @@ def main() -> None:
     print(*listed, sep="\n")
 
 
-def _of_extras(extras: list[str], project: dict) -> Iterator[str]:
+def _of_extras(extras: list[str], project: dict[str, Any]) -> Iterator[str]:
     """What extras need; one may name others: garabato[hub,train]."""
     for extra in extras:
         for requirement in project["optional-dependencies"][extra]:

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ PHONE = {
     "has_touch": True,
 }
 #: Picture -> (what it is seen on, colour scheme, category, line of its file).
-SHOTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
+SHOTS: dict[str, tuple[dict[str, Any], Literal["light", "dark"], str, int]] = {
     "page.png": (DESK, "light", "owl", 4),
     "page_dark.png": (DESK, "dark", "snail", 37),
     "page_phone.png": (PHONE, "light", "flower", 0),

@@ -43,6 +43,7 @@ from garabato.evaluation.metrics import mean_average_precision
 from garabato.export import export_onnx
 from garabato.host.atomic import write_bytes
 from garabato.models import create_model
+from garabato.models.skfast import SkFast
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig
 from garabato.training.data import split_off_validation
@@ -196,6 +197,14 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def network_of(encoder: Encoder) -> SkFast:
+    """The network of an encoder, to change its weights."""
+    model = encoder.as_pytorch().model
+    if not isinstance(model, SkFast):
+        raise SystemExit(f"the network must be skfast, not {model.name}")
+    return model
+
+
 def take_stroke_branch(encoder: Encoder, run: Path) -> None:
     """Replace the stroke branch of an encoder by that of another one."""
     other = load_encoder(run, runtime="pytorch", precision="float32").as_pytorch().model
@@ -223,7 +232,7 @@ def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
 
 def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
     """Set the weights of the stroke branch for drawings with and without a stroke order."""
-    encoder.as_pytorch().model.stroke_weights.data.copy_(torch.tensor(weights))
+    network_of(encoder).stroke_weights.data.copy_(torch.tensor(weights))
 
 
 def set_priors(encoder: Encoder, labels: IntArray | None, common_words: float) -> None:
@@ -240,7 +249,9 @@ def set_priors(encoder: Encoder, labels: IntArray | None, common_words: float) -
     if labels is not None:
         counts = np.bincount(labels, minlength=len(encoder.categories))
         log_priors -= np.log(counts / counts.mean())
-    encoder.as_pytorch().model.log_priors.copy_(torch.from_numpy(log_priors))
+    buffer = network_of(encoder).log_priors
+    assert buffer is not None, "`rebuilt` with priors=True makes one"
+    buffer.copy_(torch.from_numpy(log_priors))
 
 
 def log_frequencies(words: Sequence[str]) -> FloatArray:
@@ -250,7 +261,8 @@ def log_frequencies(words: Sequence[str]) -> FloatArray:
     except ImportError:
         raise SystemExit("--common-words needs: pip install wordfreq") from None
     powers_of_ten = np.array([zipf_frequency(word, "en") for word in words])
-    return np.log(10) * (powers_of_ten - powers_of_ten.mean())
+    frequencies: FloatArray = np.log(10) * (powers_of_ten - powers_of_ten.mean())
+    return frequencies
 
 
 def rebuilt(encoder: Encoder, spec: RenderSpec, **options: Any) -> Encoder:

@@ -7,6 +7,7 @@ repository and on the site. Links to source files, which are not on the site, be
 
 from __future__ import annotations
 
+import importlib
 import posixpath
 import re
 from pathlib import Path
@@ -64,7 +65,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 
 def python_reference() -> str:
     """The page of everything in `garabato.__all__`, by kind."""
-    import garabato
+    garabato = importlib.import_module("garabato")  # its stub has no __all__
 
     kinds: dict[str, list[str]] = {"Functions": [], "Classes": [], "Errors": [], "Constants": []}
     for name in garabato.__all__:

@@ -39,7 +39,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from ship_encoder import rebuilt
+from ship_encoder import network_of, rebuilt
 from torch import Tensor, nn
 
 from garabato.dataset import Dataset
@@ -143,7 +143,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(arguments.start, runtime="pytorch", precision="float32")
-    log_priors = encoder.as_pytorch().model.log_priors
+    log_priors = network_of(encoder).log_priors
     if log_priors is not None:
         log_priors.zero_()  # tools/ship_encoder.py sets them
     dataset = Dataset.open(arguments.data)
@@ -163,28 +163,30 @@ def main() -> None:
         icons = read_icons(Dataset.open(arguments.icons), dataset.categories)
         turned = turned_shapes(strokes, dataset.categories)
     torch.manual_seed(arguments.seed)
-    teacher = Teacher(copy.deepcopy(encoder.as_pytorch().model), encoder.temperature)
+    teacher = Teacher(copy.deepcopy(network_of(encoder)), encoder.temperature)
     if arguments.part == "strokes":
         encoder = with_branch(encoder)
-    model = encoder.as_pytorch().model
+    model = network_of(encoder)
 
-    further = None
+    further = directions = None
     if arguments.further is not None:
         if arguments.part != "image":
             raise SystemExit("--further is for the image network")
         names = Dataset.open(arguments.further)
         further = Drawings(with_strokes(names.split("train")), names.labels("train"))
-        model.further = nn.Parameter(torch.randn(len(names.categories), encoder.embedding_dim))
+        directions = nn.Parameter(torch.randn(len(names.categories), encoder.embedding_dim))
+        model.register_parameter("further", directions)
 
     def logits_of(images: Tensor, n_further: int) -> tuple[Tensor, Tensor | None]:
         """The logits, and for the last images those of the names of further icons."""
         if arguments.part == "strokes":
+            assert model.strokes is not None
             return model.strokes(images[:, 3]), None
         features = model.forward_features(images)
         logits = model.forward_head(features[: len(images) - n_further])
-        if n_further == 0:
+        if directions is None:
             return logits, None
-        cosines = F.linear(features[-n_further:], F.normalize(model.further, dim=1))
+        cosines = F.linear(features[-n_further:], F.normalize(directions, dim=1))
         return logits, cosines * model.log_scale.exp()
 
     for name, parameter in model.named_parameters():
@@ -238,7 +240,8 @@ class Teacher:
             torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(CONFIG, device)),
         ):
             logits, _ = self._model(as_input(images, device))
-        return (logits.float() / self._temperature).softmax(1).numpy()
+        probabilities: FloatArray = (logits.float() / self._temperature).softmax(1).numpy()
+        return probabilities
 
 
 def read_bitmaps(
@@ -289,9 +292,9 @@ def _blurred(drawings: DrawingBatch) -> FloatArray:
     """Small blurred images of length 1, (N, S * S) float32, to find the same drawings."""
     images = render_batch(with_strokes(drawings), RenderSpec(28)).astype(np.float32)
     blurred = [cv2.GaussianBlur(image, (0, 0), 1.0).ravel() for image in images]
-    flat = np.stack(blurred)
-    lengths: FloatArray = np.linalg.norm(flat, axis=1, keepdims=True)
-    return flat / np.maximum(lengths, 1e-6)
+    flat: FloatArray = np.stack(blurred)
+    lengths: FloatArray = np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return flat / lengths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -331,8 +334,8 @@ class MixedBatches:
         if self.bitmaps is not None:
             n_drawings = np.bincount(self.drawings.labels)
             n_bitmaps = np.bincount(self.bitmaps.labels, minlength=len(n_drawings))
-            share = np.minimum(n_bitmaps / (n_drawings + n_bitmaps), MAX_BITMAPS)
-            replaced = np.flatnonzero(random.random(len(rows)) < share[labels])
+            shares = np.minimum(n_bitmaps / (n_drawings + n_bitmaps), MAX_BITMAPS)
+            replaced = np.flatnonzero(random.random(len(rows)) < shares[labels])
             if len(replaced) > 0:
                 same_label = [np.flatnonzero(self.bitmaps.labels == labels[i]) for i in replaced]
                 chosen = np.array([random.choice(candidates) for candidates in same_label])

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -96,12 +97,15 @@ def escaped(text: str) -> str:
     return text.replace("<", "&lt;").replace("|", "&#124;")
 
 
-def type_name(kind: click.ParamType) -> str:
+def type_name(kind: click.ParamType[Any]) -> str:
     """What stands for a value of this type."""
     if isinstance(kind, click.Choice):
         return "|".join(map(str, kind.choices))
-    ranges = {click.IntRange: click.INT, click.FloatRange: click.FLOAT}
-    return ranges.get(type(kind), kind).name.upper()
+    if isinstance(kind, click.IntRange):
+        kind = click.INT
+    elif isinstance(kind, click.FloatRange):
+        kind = click.FLOAT
+    return str(kind.name).upper()
 
 
 if __name__ == "__main__":
