@@ -22,13 +22,11 @@ pytestmark = pytest.mark.slow
 
 #: Prepares a data set; stops for ever, saying so, when `stop_at` is reached.
 PREPARE = """
-import signal, sys, time
+import sys, time
 from garabato.dataset import prepare
 from garabato.errors import GarabatoError
 
 source, out, stop_at = sys.argv[1:]
-# Ctrl-C works here also where the tests run in the background, whose processes ignore it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def progress(stage, done, total):
     if f"{stage} {done}" == stop_at:
